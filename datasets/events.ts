@@ -139,6 +139,8 @@ const Engagement = z.strictObject({
   request_id: z.string().min(1).max(64).optional(),
   /** Takes the engagement back (un-favorite …). */
   undo: z.boolean().optional(),
+  /** The surface that it happened on, as in the impression. */
+  surface: Name.optional(),
 });
 
 /** An experiment unit saw (would have seen) its arm. */

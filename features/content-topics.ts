@@ -1,0 +1,110 @@
+import type { EventOf } from "../datasets/events.ts";
+import { hash32 } from "../datasets/random.ts";
+import { type StateEditor, TOPICS_PER_POST } from "./entities.ts";
+import { POST } from "./families/post-content.ts";
+
+/** A token's vector: [labelled posts that held it, then PAIRS pairs of (topic hash, count)]. */
+const PAIRS = 64;
+export const TOKEN_SLOTS = 1 + 2 * PAIRS;
+/** The key of the vector that counts labels over all posts. No token is empty. */
+const ALL_POSTS = "";
+
+/** Pseudo-count of a token's prior. */
+const PRIOR = 2;
+/** Log-odds that a label is right, on top of the text: labels are wrong or missing a quarter of the time. */
+const LABEL_EVIDENCE = 2.5;
+/** Tokens of a text repeat each other's evidence; below 1 it is not counted as if independent. */
+const TEMPERATURE = 0.7;
+/** Topics below this weight are noise. */
+const MIN_WEIGHT = 0.06;
+
+export const topicHash = (name: string): number => hash32(0, "topic", name) || 1;
+
+/**
+ * Estimates the topics of a new post from its text and its noisy labels by naive Bayes over what earlier posts showed,
+ * writes them into the post's vector, then learns from the post: strictly from the past.
+ * A post without text keeps its labels in equal parts.
+ */
+export function estimateTopics(
+  state: StateEditor,
+  event: EventOf<"post_created">,
+  post: Float64Array,
+): void {
+  const labels = event.topics.map(topicHash);
+  const tokens =
+    event.text === "" ? [] : [...new Set(event.text.toLowerCase().match(/[\p{L}\p{N}_#]+/gu))];
+  const weights = tokens.length === 0 ? uniform(labels) : posterior(state, tokens, labels);
+  const top = [...weights].sort((a, b) => b[1] - a[1] || a[0] - b[0]).slice(0, TOPICS_PER_POST);
+  const kept = top.filter(([, weight], i) => i === 0 || weight >= MIN_WEIGHT);
+  const total = kept.reduce((sum, [, weight]) => sum + weight, 0);
+  for (let i = 0; i < TOPICS_PER_POST; i++) {
+    const entry = kept[i];
+    post[POST.topics + 2 * i] = entry?.[0] ?? 0;
+    post[POST.topics + 2 * i + 1] = entry === undefined ? 0 : entry[1] / total;
+  }
+  if (labels.length === 0) return;
+  for (const key of [ALL_POSTS, ...tokens]) {
+    const vector = state.edit("token", key);
+    vector[0] = (vector[0] as number) + 1;
+    for (const label of labels) addPair(vector, label, 1 / labels.length);
+  }
+}
+
+function uniform(labels: readonly number[]): Map<number, number> {
+  return new Map(labels.map((label) => [label, 1 / labels.length]));
+}
+
+/** P(topic | text, labels) over every topic seen so far. */
+function posterior(
+  state: StateEditor,
+  tokens: readonly string[],
+  labels: readonly number[],
+): Map<number, number> {
+  const all = state.get("token", ALL_POSTS);
+  if (all === undefined) return uniform(labels);
+  const scores = new Map<number, number>();
+  const priors = new Map<number, number>();
+  for (let i = 1; i < all.length && all[i] !== 0; i += 2) {
+    scores.set(all[i] as number, 0);
+    priors.set(all[i] as number, (all[i + 1] as number) / (all[0] as number));
+  }
+  for (const token of tokens) {
+    const vector = state.get("token", token);
+    if (vector === undefined) continue;
+    const seen = vector[0] as number;
+    const background = Math.log(PRIOR / (seen + PRIOR));
+    for (const [topic, score] of scores) scores.set(topic, score + background);
+    for (let i = 1; i < vector.length && vector[i] !== 0; i += 2) {
+      const topic = vector[i] as number;
+      const prior = priors.get(topic);
+      if (prior === undefined) continue;
+      const ratio = ((vector[i + 1] as number) + PRIOR * prior) / (seen + PRIOR) / prior;
+      scores.set(topic, (scores.get(topic) as number) - background + Math.log(ratio));
+    }
+  }
+  for (const label of labels) scores.set(label, (scores.get(label) ?? 0) + LABEL_EVIDENCE);
+  const highest = Math.max(...scores.values());
+  let total = 0;
+  for (const [topic, score] of scores) {
+    const weight = Math.exp(TEMPERATURE * (score - highest));
+    scores.set(topic, weight);
+    total += weight;
+  }
+  for (const [topic, weight] of scores) scores.set(topic, weight / total);
+  return scores;
+}
+
+/** Adds to a topic's count; when the vector is full, the rarest topic's place is taken (Space-Saving, Metwally 2005). */
+function addPair(vector: Float64Array, topic: number, amount: number): void {
+  let rarest = 1;
+  for (let i = 1; i < vector.length; i += 2) {
+    if (vector[i] === topic || vector[i] === 0) {
+      vector[i] = topic;
+      vector[i + 1] = (vector[i + 1] as number) + amount;
+      return;
+    }
+    if ((vector[i + 1] as number) < (vector[rarest + 1] as number)) rarest = i;
+  }
+  vector[rarest] = topic;
+  vector[rarest + 1] = (vector[rarest + 1] as number) + amount;
+}

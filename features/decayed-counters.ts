@@ -1,0 +1,90 @@
+/** Half-lives of the counters in milliseconds. Source: Twitter 2023's aggregation framework (30 min real-time, 1 day, 50 days batch). */
+export const HALF_LIFE_MS = { "30m": 1_800_000, "1d": 86_400_000, "50d": 4_320_000_000 } as const;
+export type HalfLife = keyof typeof HALF_LIFE_MS;
+
+/**
+ * A block of exponentially decayed counters inside an entity's packed vector.
+ *
+ * Layout at offset `at`: [last time in ms, signal 0 × each half-life, signal 1 × each half-life …]. All counters of the
+ * block stand decayed to the one last time; 0 there means that nothing was counted yet.
+ * A late event adds 2^(−Δt/h), so the value never depends on arrival order beyond rounding.
+ *
+ * Source: decay at read, value · 2^(−Δt/half-life): twitter/the-algorithm, RealTimeAggregateTimeDecay.scala.
+ */
+export class DecayedCounters {
+  readonly slots: number;
+  readonly signals: readonly number[];
+  readonly halfLives: readonly HalfLife[];
+  readonly #rates: Float64Array;
+  readonly #column: Int16Array;
+
+  /** @param signals indices in SIGNALS that this block counts; others are ignored. */
+  constructor(signals: readonly number[], halfLives: readonly HalfLife[]) {
+    this.signals = signals;
+    this.halfLives = halfLives;
+    this.slots = 1 + signals.length * halfLives.length;
+    this.#rates = Float64Array.from(halfLives, (name) => 1 / HALF_LIFE_MS[name]);
+    this.#column = new Int16Array(64).fill(-1);
+    signals.forEach((signal, i) => {
+      this.#column[signal] = 1 + i * halfLives.length;
+    });
+  }
+
+  /** Adds `amount` of `signal` (and `interest` of the signal at index `interestSignal`) at `timeMs`. */
+  add(
+    state: Float64Array,
+    at: number,
+    timeMs: number,
+    signal: number,
+    amount: number,
+    interestSignal: number,
+    interest: number,
+  ): void {
+    const column = this.#column[signal] as number;
+    const interestColumn = interest === 0 ? -1 : (this.#column[interestSignal] as number);
+    if (column < 0 && interestColumn < 0) return;
+    const lives = this.#rates.length;
+    const last = state[at] as number;
+    const elapsed = last === 0 ? 0 : timeMs - last;
+    if (last === 0 || elapsed > 0) state[at] = timeMs;
+    for (let l = 0; l < lives; l++) {
+      const factor = elapsed === 0 ? 1 : 2 ** (-Math.abs(elapsed) * (this.#rates[l] as number));
+      if (elapsed > 0) {
+        for (let s = at + 1 + l; s < at + this.slots; s += lives) {
+          if (state[s] !== 0) state[s] = (state[s] as number) * factor;
+        }
+      }
+      const scale = elapsed < 0 ? factor : 1;
+      if (column > 0) state[at + column + l] = (state[at + column + l] as number) + amount * scale;
+      if (interestColumn > 0)
+        state[at + interestColumn + l] =
+          (state[at + interestColumn + l] as number) + interest * scale;
+    }
+  }
+
+  /** The slot of a signal and half-life relative to the block's offset. */
+  slot(signal: number, halfLife: HalfLife): number {
+    const column = this.#column[signal] as number;
+    const life = this.halfLives.indexOf(halfLife);
+    if (column < 0 || life < 0) throw new RangeError(`counter ${signal}/${halfLife} is not kept`);
+    return column + life;
+  }
+
+  /** What a counter of `halfLife` is multiplied by when it is read at `nowMs` (1 when the state is newer). */
+  decayAt(state: Float64Array, at: number, nowMs: number, halfLife: HalfLife): number {
+    const elapsed = nowMs - (state[at] as number);
+    return elapsed > 0 ? 2 ** (-elapsed / HALF_LIFE_MS[halfLife]) : 1;
+  }
+}
+
+/** The natural logarithm of a smoothed rate over its prior: ln((c + kπ) / ((n + k)π)); 0 = as the average. NaN without a prior. */
+export function logRateRatio(
+  count: number,
+  impressions: number,
+  prior: number,
+  strength: number,
+): number {
+  if (!(prior > 0)) return Number.NaN;
+  const smoothed = (Math.max(0, count) + strength * prior) / (impressions + strength);
+  return Math.log(smoothed / prior);
+}

@@ -1,0 +1,143 @@
+import type { Event, EventOf } from "../datasets/events.ts";
+import { estimateTopics } from "./content-topics.ts";
+import { type Entity, GLOBAL_KEY, pairKey, type StateEditor, TOPICS_PER_POST } from "./entities.ts";
+import { POST } from "./families/post-content.ts";
+import type { EventRole, FeatureFamily } from "./family.ts";
+import { FAMILIES, OFFSETS } from "./registry.ts";
+import { engagementFact, impressionFact, type SignalFact } from "./signals.ts";
+
+interface Placed {
+  readonly family: FeatureFamily;
+  readonly at: number;
+}
+
+const placed = (has: (family: FeatureFamily) => boolean): Map<Entity, Placed[]> => {
+  const byEntity = new Map<Entity, Placed[]>();
+  for (const family of FAMILIES) {
+    if (family.entity === undefined || !has(family)) continue;
+    const list = byEntity.get(family.entity) ?? [];
+    list.push({ family, at: OFFSETS.get(family) as number });
+    byEntity.set(family.entity, list);
+  }
+  return byEntity;
+};
+const SIGNAL_FAMILIES = placed((family) => family.onSignal !== undefined);
+const EVENT_FAMILIES = placed((family) => family.onEvent !== undefined);
+
+/**
+ * Applies one event to the feature state: the one place that says which entities an event concerns.
+ * Deterministic; the caller decides the order (see `replay.ts` and `consumer.ts`).
+ */
+export function applyEvent(state: StateEditor, event: Event): void {
+  switch (event.type) {
+    case "impression":
+      return applySignal(state, event, impressionFact(event));
+    case "engagement": {
+      const fact = engagementFact(event);
+      if (fact !== undefined) applySignal(state, event, fact);
+      return;
+    }
+    case "post_created":
+      return applyPost(state, event);
+    case "user_created":
+      applyPlain(state, "user", event.user_id, event, "subject");
+      return applyPlain(state, "author", event.user_id, event, "subject");
+    case "follow":
+    case "unfollow":
+      applyPlain(state, "user", event.user_id, event, "subject");
+      applyPlain(state, "author", event.target_id, event, "object");
+      return applyPlain(
+        state,
+        "user_author",
+        pairKey(event.user_id, event.target_id),
+        event,
+        "subject",
+      );
+    case "post_deleted":
+      return state.delete("post", event.post_id);
+    case "user_deleted":
+      return forgetUser(state, event.user_id);
+  }
+}
+
+function applySignal(
+  state: StateEditor,
+  event: EventOf<"impression"> | EventOf<"engagement">,
+  fact: SignalFact,
+): void {
+  signal(state, "global", GLOBAL_KEY, fact, 1);
+  signal(state, "user", event.user_id, fact, 1);
+  signal(state, "post", event.post_id, fact, 1);
+  if (event.author_id !== undefined) {
+    signal(state, "author", event.author_id, fact, 1);
+    signal(state, "user_author", pairKey(event.user_id, event.author_id), fact, 1);
+  }
+  if (event.surface !== undefined) {
+    signal(state, "surface", event.surface, fact, 1);
+    signal(state, "user_surface", pairKey(event.user_id, event.surface), fact, 1);
+  }
+  const post = state.get("post", event.post_id);
+  if (post === undefined || post[POST.created] === 0) return;
+  signal(state, "user_media", pairKey(event.user_id, String(post[POST.media])), fact, 1);
+  for (let i = 0; i < TOPICS_PER_POST; i++) {
+    const topic = post[POST.topics + 2 * i] as number;
+    if (topic === 0) break;
+    const share = post[POST.topics + 2 * i + 1] as number;
+    signal(state, "topic", String(topic), fact, share);
+    signal(state, "user_topic", pairKey(event.user_id, String(topic)), fact, share);
+  }
+}
+
+function applyPost(state: StateEditor, event: EventOf<"post_created">): void {
+  const post = state.edit("post", event.post_id);
+  applyPlain(state, "post", event.post_id, event, "subject");
+  estimateTopics(state, event, post);
+  applyPlain(state, "author", event.author_id, event, "subject");
+  for (let i = 0; i < TOPICS_PER_POST; i++) {
+    const topic = post[POST.topics + 2 * i] as number;
+    if (topic === 0) break;
+    applyPlain(state, "topic", String(topic), event, "subject");
+  }
+}
+
+function signal(
+  state: StateEditor,
+  entity: Entity,
+  key: string,
+  fact: SignalFact,
+  share: number,
+): void {
+  const vector = state.edit(entity, key);
+  const families = SIGNAL_FAMILIES.get(entity) as Placed[];
+  for (let i = 0; i < families.length; i++) {
+    const { family, at } = families[i] as Placed;
+    family.onSignal?.(vector, at, fact, share);
+  }
+}
+
+function applyPlain(
+  state: StateEditor,
+  entity: Entity,
+  key: string,
+  event: Event,
+  role: EventRole,
+): void {
+  const vector = state.edit(entity, key);
+  for (const { family, at } of EVENT_FAMILIES.get(entity) ?? [])
+    family.onEvent?.(vector, at, event, role);
+}
+
+/** Removes every vector that the user is a part of. Counts in others' vectors are sums and stay. */
+function forgetUser(state: StateEditor, userId: string): void {
+  state.delete("user", userId);
+  state.delete("author", userId);
+  const first = `${userId}|`;
+  const second = `|${userId}`;
+  for (const entity of ["user_author", "user_topic", "user_media", "user_surface"] as const) {
+    const doomed: string[] = [];
+    for (const key of state.keys(entity))
+      if (key.startsWith(first) || (entity === "user_author" && key.endsWith(second)))
+        doomed.push(key);
+    for (const key of doomed) state.delete(entity, key);
+  }
+}

@@ -1,0 +1,88 @@
+import { DecayedCounters, type HalfLife } from "../decayed-counters.ts";
+import type { Entity } from "../entities.ts";
+import type { FeatureFamily, RowContext } from "../family.ts";
+import { IMPRESSION, INTEREST, SIGNALS, type Signal, signalIndex } from "../signals.ts";
+import { relativeRate } from "./global.ts";
+
+interface EngagementOptions {
+  /** Features are named `<name>.<signal>_rate_<half-life>`; the family is `<name>_engagement`. */
+  name: string;
+  entity: Entity;
+  /** Which signals are counted. */
+  signals: readonly Signal[];
+  /** Which rates are read, by half-life; impressions are read for each. */
+  rates: Partial<Record<HalfLife, readonly Signal[]>>;
+  /** Prior impressions that a rate is smoothed with. */
+  strength: number;
+  /** The entity's vector in a row. */
+  state(context: RowContext): Float64Array | undefined;
+  perRequest: boolean;
+}
+
+/** Decayed impressions and smoothed relative rates of one entity. NaN where it never had an impression. */
+export function engagementFamily(options: EngagementOptions): FeatureFamily {
+  const halfLives = Object.keys(options.rates) as HalfLife[];
+  const counters = new DecayedCounters(
+    options.signals.map((s) => signalIndex(s)),
+    halfLives,
+  );
+  const groups = halfLives.map((halfLife) => ({
+    halfLife,
+    impressionsAt: counters.slot(IMPRESSION, halfLife),
+    rates: (options.rates[halfLife] ?? []).map((signal) => ({
+      signal: signalIndex(signal),
+      slot: counters.slot(signalIndex(signal), halfLife),
+    })),
+  }));
+  return {
+    name: `${options.name}_engagement`,
+    version: 1,
+    entity: options.entity,
+    slots: counters.slots,
+    perRequest: options.perRequest,
+    reads: ["global", options.entity],
+    features: groups.flatMap(({ halfLife, rates }) => [
+      {
+        name: `${options.name}.impressions_${halfLife}`,
+        description: `impressions, half-life ${halfLife}`,
+      },
+      ...rates.map(({ signal }) => ({
+        name: `${options.name}.${SIGNALS[signal]}_rate_${halfLife}`,
+        description: `${SIGNALS[signal]} per impression against everybody's, half-life ${halfLife}`,
+      })),
+    ]),
+    onSignal: (state, at, fact, share) =>
+      counters.add(
+        state,
+        at,
+        fact.timeMs,
+        fact.signal,
+        fact.amount * share,
+        INTEREST,
+        fact.interest * share,
+      ),
+    read: (context, at, out, column) => {
+      const state = options.state(context);
+      let c = column;
+      for (const group of groups) {
+        const seen = state !== undefined && (state[at] as number) > 0;
+        const decay = seen ? counters.decayAt(state, at, context.nowMs, group.halfLife) : 0;
+        const impressions = seen ? (state[at + group.impressionsAt] as number) * decay : 0;
+        const known = impressions > 1e-9;
+        out[c++] = known ? impressions : Number.NaN;
+        for (let r = 0; r < group.rates.length; r++) {
+          const rate = group.rates[r] as { signal: number; slot: number };
+          out[c++] = known
+            ? relativeRate(
+                context,
+                rate.signal,
+                ((state as Float64Array)[at + rate.slot] as number) * decay,
+                impressions,
+                options.strength,
+              )
+            : Number.NaN;
+        }
+      }
+    },
+  };
+}

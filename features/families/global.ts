@@ -1,0 +1,51 @@
+import { DecayedCounters, logRateRatio } from "../decayed-counters.ts";
+import type { FeatureFamily, RowContext } from "../family.ts";
+import { DWELL_SECONDS, IMPRESSION, INTEREST, SIGNALS } from "../signals.ts";
+
+const counters = new DecayedCounters(
+  SIGNALS.map((_, i) => i),
+  ["50d"],
+);
+const IMPRESSIONS_AT = counters.slot(IMPRESSION, "50d");
+
+/** Counts over everybody: the priors that every other rate is smoothed towards. First family of `global`, so at offset 0. */
+export const globalRates: FeatureFamily = {
+  name: "global",
+  version: 1,
+  entity: "global",
+  slots: counters.slots,
+  features: [],
+  perRequest: true,
+  reads: ["global"],
+  onSignal: (state, at, fact) =>
+    counters.add(state, at, fact.timeMs, fact.signal, fact.amount, INTEREST, fact.interest),
+  read: () => {},
+};
+
+/** Mean of a signal per impression over everybody (decay cancels); NaN before the first impression. */
+export function globalRate(context: RowContext, signal: number): number {
+  const state = context.global;
+  if (state === undefined) return Number.NaN;
+  const impressions = state[IMPRESSIONS_AT] as number;
+  return impressions > 0
+    ? (state[counters.slot(signal, "50d")] as number) / impressions
+    : Number.NaN;
+}
+
+/**
+ * A smoothed mean of `signal` per impression against everybody's: the log ratio for counts and seconds, the difference
+ * for `interest` (which may be negative).
+ */
+export function relativeRate(
+  context: RowContext,
+  signal: number,
+  total: number,
+  impressions: number,
+  strength: number,
+): number {
+  const prior = globalRate(context, signal);
+  if (signal === INTEREST) return (total + strength * prior) / (impressions + strength) - prior;
+  // Ten seconds of dwelling count as one event, so that one long stay does not outweigh the prior.
+  const scale = signal === DWELL_SECONDS ? 0.1 : 1;
+  return logRateRatio(total * scale, impressions, prior * scale, strength);
+}

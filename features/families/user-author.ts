@@ -1,0 +1,156 @@
+import { DecayedCounters } from "../decayed-counters.ts";
+import type { FeatureFamily } from "../family.ts";
+import { IMPRESSION, INTEREST, type Signal, signalIndex } from "../signals.ts";
+import { relativeRate } from "./global.ts";
+
+const COUNTED = [
+  "impression",
+  "click",
+  "favorite",
+  "reply",
+  "repost",
+  "profile_click",
+  "dwell",
+  "dwell_seconds",
+  "not_interested",
+  "interest",
+] as const satisfies readonly Signal[];
+const RATES = [
+  "click",
+  "favorite",
+  "reply",
+  "repost",
+  "profile_click",
+  "dwell",
+  "dwell_seconds",
+  "interest",
+] as const;
+
+const counters = new DecayedCounters(
+  COUNTED.map((s) => signalIndex(s)),
+  ["1d", "50d"],
+);
+const FOLLOWS = 0;
+const FOLLOWED_AT = 1;
+const LAST_SEEN = 2;
+const LAST_ENGAGED = 3;
+const COUNTERS = 4;
+/** Few impressions a pair: a weaker prior than the entities' own. */
+const STRENGTH = 4;
+const HOUR = 1 / 3_600_000;
+const NOT_INTERESTED = signalIndex("not_interested");
+const rates = RATES.map((signal) => ({
+  signal: signalIndex(signal),
+  slot: counters.slot(signalIndex(signal), "50d"),
+}));
+
+/** What there is between the viewer and the author: the follow in both directions and the viewer's past with the author. */
+export const userAuthor: FeatureFamily = {
+  name: "user_author",
+  version: 1,
+  entity: "user_author",
+  slots: COUNTERS + counters.slots,
+  perRequest: false,
+  reads: ["global", "user_author"],
+  features: [
+    { name: "user_author.follows", description: "1 when the viewer follows the author" },
+    { name: "user_author.followed_by", description: "1 when the author follows the viewer" },
+    {
+      name: "user_author.days_followed",
+      description: "days since the follow; missing when not followed",
+    },
+    { name: "user_author.hours_since_seen", description: "hours since the author was last seen" },
+    { name: "user_author.hours_since_engaged", description: "hours since the last welcome action" },
+    {
+      name: "user_author.impressions_1d",
+      description: "impressions of the author, half-life 1 day",
+    },
+    {
+      name: "user_author.impressions_50d",
+      description: "impressions of the author, half-life 50 days",
+    },
+    {
+      name: "user_author.not_interested_50d",
+      description: "not-interested actions, half-life 50 days",
+    },
+    { name: "user_author.interest_1d", description: "interest per impression, half-life 1 day" },
+    ...RATES.map((signal) => ({
+      name: `user_author.${signal}_rate_50d`,
+      description: `${signal} per impression of the author against everybody's`,
+    })),
+  ],
+  onEvent: (state, at, event) => {
+    if (event.type === "follow") {
+      state[at + FOLLOWS] = 1;
+      state[at + FOLLOWED_AT] = event.time_ms;
+    } else if (event.type === "unfollow") {
+      state[at + FOLLOWS] = 0;
+    }
+  },
+  onSignal: (state, at, fact) => {
+    counters.add(
+      state,
+      at + COUNTERS,
+      fact.timeMs,
+      fact.signal,
+      fact.amount,
+      INTEREST,
+      fact.interest,
+    );
+    if (fact.signal === IMPRESSION)
+      state[at + LAST_SEEN] = Math.max(state[at + LAST_SEEN] as number, fact.timeMs);
+    if (fact.interest > 0)
+      state[at + LAST_ENGAGED] = Math.max(state[at + LAST_ENGAGED] as number, fact.timeMs);
+  },
+  read: (context, at, out, column) => {
+    const pair = context.userAuthor;
+    const follows = pair !== undefined && pair[at + FOLLOWS] === 1;
+    let c = column;
+    out[c++] = follows ? 1 : 0;
+    out[c++] = context.authorUser?.[at + FOLLOWS] === 1 ? 1 : 0;
+    if (pair === undefined) {
+      out.fill(Number.NaN, c, column + 9 + rates.length);
+      return;
+    }
+    const now = context.nowMs;
+    const seen = pair[at + LAST_SEEN] as number;
+    const engaged = pair[at + LAST_ENGAGED] as number;
+    const block = at + COUNTERS;
+    const recent = counters.decayAt(pair, block, now, "1d");
+    const long = counters.decayAt(pair, block, now, "50d");
+    const impressions1d = (pair[block + counters.slot(IMPRESSION, "1d")] as number) * recent;
+    const impressions = (pair[block + counters.slot(IMPRESSION, "50d")] as number) * long;
+    const known = impressions > 1e-9;
+    out[c++] = follows
+      ? (Math.max(0, now - (pair[at + FOLLOWED_AT] as number)) * HOUR) / 24
+      : Number.NaN;
+    out[c++] = seen > 0 ? Math.max(0, now - seen) * HOUR : Number.NaN;
+    out[c++] = engaged > 0 ? Math.max(0, now - engaged) * HOUR : Number.NaN;
+    out[c++] = known ? impressions1d : Number.NaN;
+    out[c++] = known ? impressions : Number.NaN;
+    out[c++] = known
+      ? (pair[block + counters.slot(NOT_INTERESTED, "50d")] as number) * long
+      : Number.NaN;
+    out[c++] = known
+      ? relativeRate(
+          context,
+          INTEREST,
+          (pair[block + counters.slot(INTEREST, "1d")] as number) * recent,
+          impressions1d,
+          STRENGTH,
+        )
+      : Number.NaN;
+    for (let r = 0; r < rates.length; r++) {
+      const rate = rates[r] as { signal: number; slot: number };
+      out[c++] = known
+        ? relativeRate(
+            context,
+            rate.signal,
+            (pair[block + rate.slot] as number) * long,
+            impressions,
+            STRENGTH,
+          )
+        : Number.NaN;
+    }
+  },
+};

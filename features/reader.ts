@@ -1,0 +1,190 @@
+import { hash32 } from "../datasets/random.ts";
+import { type Entity, GLOBAL_KEY, pairKey, type StateView, TOPICS_PER_POST } from "./entities.ts";
+import { POST } from "./families/post-content.ts";
+import type { FeatureFamily, RowContext } from "./family.ts";
+import { FAMILY_OF, type IdColumn, OFFSETS } from "./registry.ts";
+
+/** Who asks, when and where. */
+export interface FeatureRequest {
+  readonly userId: string;
+  readonly nowMs: number;
+  readonly surface?: string;
+}
+
+interface Step {
+  readonly family: FeatureFamily;
+  readonly at: number;
+  /** Where the family's values go in a row, or −1 for those not asked for. */
+  readonly targets: Int32Array;
+  /** Set when the targets are consecutive: the family then writes into the row itself. */
+  readonly direct: number;
+}
+
+/**
+ * Reads chosen features of many candidates for one request, from the same definitions online and in replay.
+ * A reader holds scratch space: use one per worker of execution, never across an `await`.
+ */
+export class FeatureReader {
+  readonly features: readonly string[];
+  readonly ids: readonly IdColumn[];
+  readonly #requestSteps: Step[] = [];
+  readonly #rowSteps: Step[] = [];
+  readonly #reads = new Set<Entity>();
+  readonly #scratch: Float32Array;
+  readonly #requestRow: Float32Array;
+  readonly #context: RowContext = emptyContext();
+  readonly #idHash = new Map<string, number>();
+  #view: StateView | undefined;
+  #userId = "";
+
+  /** @param features names in the order of the matrix' columns; all must be in the registry. */
+  constructor(features: readonly string[], ids: readonly IdColumn[]) {
+    this.features = features;
+    this.ids = ids;
+    this.#requestRow = new Float32Array(features.length);
+    let widest = 0;
+    for (const family of new Set(features.map((name) => FAMILY_OF.get(name)))) {
+      if (family === undefined) throw new RangeError("a feature is not in the registry");
+      const targets = Int32Array.from(family.features, (spec) => features.indexOf(spec.name));
+      const first = targets[0] as number;
+      const direct = targets.every((target, i) => first >= 0 && target === first + i) ? first : -1;
+      const step = { family, at: OFFSETS.get(family) as number, targets, direct };
+      (family.perRequest ? this.#requestSteps : this.#rowSteps).push(step);
+      for (const entity of family.reads) this.#reads.add(entity);
+      widest = Math.max(widest, family.features.length);
+    }
+    if (ids.length > 0) this.#reads.add("post");
+    this.#scratch = new Float32Array(widest);
+  }
+
+  /** Begins a request: loads what depends on the viewer alone and computes those features once. */
+  begin(view: StateView, request: FeatureRequest): void {
+    const context = this.#context;
+    this.#view = view;
+    this.#userId = request.userId;
+    context.nowMs = request.nowMs;
+    context.surface = request.surface;
+    context.global = view.get("global", GLOBAL_KEY);
+    context.user = view.get("user", request.userId);
+    const surface = this.#reads.has("surface") ? request.surface : undefined;
+    context.surfaceState = surface === undefined ? undefined : view.get("surface", surface);
+    context.userSurface =
+      surface === undefined
+        ? undefined
+        : view.get("user_surface", pairKey(request.userId, surface));
+    for (const step of this.#requestSteps) this.#run(step, this.#requestRow, 0);
+  }
+
+  /**
+   * Writes one candidate's features to `matrix` from `row · d` on and its id hashes to `idMatrix` from `row · k` on.
+   * @param authorId undefined when unknown.
+   */
+  row(
+    postId: string,
+    authorId: string | undefined,
+    matrix: Float32Array,
+    idMatrix: Uint32Array,
+    row: number,
+  ): void {
+    this.#load(postId, authorId);
+    const start = row * this.features.length;
+    matrix.set(this.#requestRow, start);
+    for (let s = 0; s < this.#rowSteps.length; s++)
+      this.#run(this.#rowSteps[s] as Step, matrix, start);
+    for (let k = 0; k < this.ids.length; k++)
+      idMatrix[row * this.ids.length + k] = this.#id(this.ids[k] as IdColumn, authorId);
+  }
+
+  #load(postId: string, authorId: string | undefined): void {
+    const view = this.#view as StateView;
+    const context = this.#context;
+    const reads = this.#reads;
+    const user = this.#userId;
+    context.post = reads.has("post") ? view.get("post", postId) : undefined;
+    const author = authorId !== undefined;
+    context.author = author && reads.has("author") ? view.get("author", authorId) : undefined;
+    if (reads.has("user_author")) {
+      context.userAuthor = author ? view.get("user_author", pairKey(user, authorId)) : undefined;
+      context.authorUser = author ? view.get("user_author", pairKey(authorId, user)) : undefined;
+    }
+    const post = context.post;
+    context.topicCount = 0;
+    context.userMedia = undefined;
+    if (post === undefined || post[POST.created] === 0) return;
+    if (reads.has("user_media"))
+      context.userMedia = view.get("user_media", pairKey(user, String(post[POST.media])));
+    const wantsTopic = reads.has("topic");
+    const wantsUserTopic = reads.has("user_topic");
+    if (!wantsTopic && !wantsUserTopic) return;
+    for (let i = 0; i < TOPICS_PER_POST; i++) {
+      const topic = post[POST.topics + 2 * i] as number;
+      if (topic === 0) break;
+      const key = String(topic);
+      context.topicWeight[i] = post[POST.topics + 2 * i + 1] as number;
+      context.topics[i] = wantsTopic ? view.get("topic", key) : undefined;
+      context.userTopics[i] = wantsUserTopic
+        ? view.get("user_topic", pairKey(user, key))
+        : undefined;
+      context.topicCount = i + 1;
+    }
+  }
+
+  #run(step: Step, target: Float32Array, start: number): void {
+    if (step.direct >= 0) {
+      step.family.read(this.#context, step.at, target, start + step.direct);
+      return;
+    }
+    step.family.read(this.#context, step.at, this.#scratch, 0);
+    for (let i = 0; i < step.targets.length; i++) {
+      const to = step.targets[i] as number;
+      if (to >= 0) target[start + to] = this.#scratch[i] as number;
+    }
+  }
+
+  #id(column: IdColumn, authorId: string | undefined): number {
+    const post = this.#context.post;
+    switch (column) {
+      case "author":
+        return authorId === undefined ? 0 : this.#hash("author", authorId);
+      case "topic":
+        return post?.[POST.topics] ?? 0;
+      case "language":
+        return post?.[POST.language] ?? 0;
+      case "media":
+        return post === undefined ? 0 : 1 + (post[POST.media] as number);
+      case "surface":
+        return this.#context.surface === undefined
+          ? 0
+          : this.#hash("surface", this.#context.surface);
+    }
+  }
+
+  #hash(kind: string, id: string): number {
+    const known = this.#idHash.get(id);
+    if (known !== undefined) return known;
+    if (this.#idHash.size > 200_000) this.#idHash.clear();
+    const hash = hash32(0, kind, id) || 1;
+    this.#idHash.set(id, hash);
+    return hash;
+  }
+}
+
+function emptyContext(): RowContext {
+  return {
+    nowMs: 0,
+    surface: undefined,
+    global: undefined,
+    user: undefined,
+    surfaceState: undefined,
+    userSurface: undefined,
+    author: undefined,
+    post: undefined,
+    userAuthor: undefined,
+    authorUser: undefined,
+    userMedia: undefined,
+    topicCount: 0,
+    topicWeight: new Float64Array(TOPICS_PER_POST),
+    topics: new Array(TOPICS_PER_POST).fill(undefined),
+    userTopics: new Array(TOPICS_PER_POST).fill(undefined),
+  };
+}
