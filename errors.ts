@@ -48,6 +48,11 @@ const CODES = {
     meaning: "an op got shapes that do not fit",
     remedy: "check the shapes named in the message",
   },
+  BAD_METRIC_INPUT: {
+    status: 500,
+    meaning: "a metric cannot be computed from this input",
+    remedy: "correct the column and row named in the message; a NaN label masks a row",
+  },
   COLUMN_LENGTH: {
     status: 500,
     meaning: "a component returned a column of the wrong length",
@@ -82,6 +87,51 @@ const CODES = {
     status: 404,
     meaning: "there is nothing under this name",
     remedy: "check the path; /openapi.json lists what there is",
+  },
+  UNAUTHORIZED: {
+    status: 401,
+    meaning: "the request carries no valid token",
+    remedy: "send `authorization: Bearer TOKEN` with the server's ROOST_API_TOKEN or ROOST_OPERATOR_TOKEN",
+  },
+  FORBIDDEN: {
+    status: 403,
+    meaning: "the token does not allow this",
+    remedy: "send the server's ROOST_OPERATOR_TOKEN, or leave out the named fields",
+  },
+  METHOD_NOT_ALLOWED: {
+    status: 405,
+    meaning: "the path does not take this method",
+    remedy: "use a method of the `allow` header",
+  },
+  REQUEST_TIMEOUT: {
+    status: 408,
+    meaning: "the request did not arrive in time",
+    remedy: "send it again, whole; ROOST_REQUEST_TIMEOUT_MS is the time it may take to arrive",
+  },
+  VERSION_CONFLICT: {
+    status: 409,
+    meaning: "the current version moved meanwhile",
+    remedy: "read the current version, look at what changed, and move again from it",
+  },
+  BODY_TOO_LARGE: {
+    status: 413,
+    meaning: "the request body is too large",
+    remedy: "send smaller batches, or raise ROOST_BODY_LIMIT_BYTES",
+  },
+  UNSUPPORTED_MEDIA_TYPE: {
+    status: 415,
+    meaning: "the body's content type or encoding is not supported",
+    remedy: "send `content-type: application/json` in UTF-8, without a content-encoding",
+  },
+  HEADERS_TOO_LARGE: {
+    status: 431,
+    meaning: "the request's headers are too large",
+    remedy: "send fewer or shorter headers",
+  },
+  INTERNAL: {
+    status: 500,
+    meaning: "the server failed on this request",
+    remedy: "see the log line of this request_id for the cause",
   },
 } as const satisfies Record<string, { status: number; meaning: string; remedy: string }>;
 
