@@ -31,32 +31,32 @@ const EVENT_FAMILIES = placed((family) => family.onEvent !== undefined);
 export function applyEvent(state: StateEditor, event: Event): void {
   switch (event.type) {
     case "impression":
-      return applySignal(state, event, impressionFact(event));
+      applySignal(state, event, impressionFact(event));
+      return;
     case "engagement": {
       const fact = engagementFact(event);
       if (fact !== undefined) applySignal(state, event, fact);
       return;
     }
     case "post_created":
-      return applyPost(state, event);
+      applyPost(state, event);
+      return;
     case "user_created":
       applyPlain(state, "user", event.user_id, event, "subject");
-      return applyPlain(state, "author", event.user_id, event, "subject");
+      applyPlain(state, "author", event.user_id, event, "subject");
+      return;
     case "follow":
     case "unfollow":
       applyPlain(state, "user", event.user_id, event, "subject");
       applyPlain(state, "author", event.target_id, event, "object");
-      return applyPlain(
-        state,
-        "user_author",
-        pairKey(event.user_id, event.target_id),
-        event,
-        "subject",
-      );
+      applyPlain(state, "user_author", pairKey(event.user_id, event.target_id), event, "subject");
+      return;
     case "post_deleted":
-      return state.delete("post", event.post_id);
+      state.delete("post", event.post_id);
+      return;
     case "user_deleted":
-      return forgetUser(state, event.user_id);
+      forgetUser(state, event.user_id);
+      return;
   }
 }
 

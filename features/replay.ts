@@ -114,7 +114,7 @@ function initialLabel(
       return inNetwork === false ? Number.NaN : 0;
     case "has_quote":
       return post?.[POST.quote] === 1 ? 0 : Number.NaN;
-    case undefined:
+    default:
       return 0;
   }
 }

@@ -65,8 +65,8 @@ export const postContent: FeatureFamily = {
     state[at + POST.words] = words.length;
     state[at + POST.hashtags] = words.filter((word) => word.startsWith("#")).length;
     state[at + POST.language] = event.language === undefined ? 0 : languageCode(event.language);
-    state[at + POST.quality] = event.attributes["quality"] ?? Number.NaN;
-    state[at + POST.controversy] = event.attributes["controversy"] ?? Number.NaN;
+    state[at + POST.quality] = event.attributes.quality ?? Number.NaN;
+    state[at + POST.controversy] = event.attributes.controversy ?? Number.NaN;
     state[at + POST.labels] = event.safety_labels.length;
     state[at + POST.labelledTopics] = event.topics.length;
   },

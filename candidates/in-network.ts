@@ -1,0 +1,84 @@
+import type { PostStore, StoredPost } from "./post-store.ts";
+
+/** Source of every number: x-algorithm 2026, thunder/. */
+export const IN_NETWORK_LIMITS = {
+  /** Posts returned, and of a request for videos only. */
+  results: 1200,
+  videoResults: 600,
+  /** Inputs read of a request. */
+  follows: 10_000,
+  excluded: 10_000,
+  /** Kept of one author. */
+  originals: 50,
+  secondary: 30,
+  videos: 100,
+  /** Posts looked at of one author and list. */
+  scanned: 500,
+} as const;
+
+export interface InNetworkRequest {
+  readonly viewerId: string;
+  readonly followedIds: ReadonlySet<string>;
+  readonly excludedPostIds: ReadonlySet<string>;
+  readonly nowMs: number;
+  readonly maxAgeHours: number;
+  readonly limit: number;
+  readonly videosOnly?: boolean;
+}
+
+/**
+ * The newest posts by the accounts that the viewer follows, newest first (ties by id).
+ *
+ * A reply is taken only when it answers an original post, or, within the same conversation, a reply addressed to a
+ * followed account; a repost of the viewer's own post is not taken.
+ */
+export function inNetworkPosts(store: PostStore, request: InNetworkRequest): StoredPost[] {
+  const { videosOnly = false } = request;
+  const limit = Math.min(
+    request.limit,
+    videosOnly ? IN_NETWORK_LIMITS.videoResults : IN_NETWORK_LIMITS.results,
+  );
+  const oldestMs = request.nowMs - request.maxAgeHours * 3_600_000;
+  const found: StoredPost[] = [];
+  let follows = 0;
+  for (const authorId of request.followedIds) {
+    if (follows++ >= IN_NETWORK_LIMITS.follows) break;
+    if (videosOnly) {
+      take(store.byAuthor(authorId, "videos"), IN_NETWORK_LIMITS.videos);
+    } else {
+      take(store.byAuthor(authorId, "originals"), IN_NETWORK_LIMITS.originals);
+      take(store.byAuthor(authorId, "secondary"), IN_NETWORK_LIMITS.secondary);
+    }
+  }
+  found.sort(newestFirst);
+  return found.length > limit ? found.slice(0, limit) : found;
+
+  function take(list: readonly StoredPost[], most: number): void {
+    const last = Math.max(0, list.length - IN_NETWORK_LIMITS.scanned);
+    let taken = 0;
+    for (let i = list.length - 1; i >= last && taken < most; i--) {
+      const post = list[i] as StoredPost;
+      if (post.createdAtMs < oldestMs) break;
+      if (post.createdAtMs > request.nowMs) continue;
+      if (request.excludedPostIds.has(post.postId) || !eligible(store, post, request)) continue;
+      found.push(post);
+      taken++;
+    }
+  }
+}
+
+function eligible(store: PostStore, post: StoredPost, request: InNetworkRequest): boolean {
+  if (post.kind === "repost") return post.repostOfAuthorId !== request.viewerId;
+  if (post.kind !== "reply") return true;
+  const parent = store.get(post.inReplyToPostId as string);
+  if (parent === undefined) return false;
+  if (parent.kind === "original") return true;
+  return (
+    parent.conversationId === post.conversationId &&
+    post.inReplyToAuthorId !== undefined &&
+    request.followedIds.has(post.inReplyToAuthorId)
+  );
+}
+
+const newestFirst = (a: StoredPost, b: StoredPost): number =>
+  b.createdAtMs - a.createdAtMs || (a.postId < b.postId ? -1 : 1);

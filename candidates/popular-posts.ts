@@ -1,0 +1,130 @@
+import type { Event } from "../datasets/events.ts";
+import { HEAD_BY_NAME } from "../datasets/heads.ts";
+
+/** Popularity halves in this time: long enough to gather counts, short enough that yesterday's hits leave. */
+const HALF_LIFE_MS = 6 * 3_600_000;
+/** What a deliberate action counts; other welcome actions are too frequent to tell posts apart and count a tenth. */
+const DELIBERATE = new Set(["favorite", "reply", "repost", "quote", "share"]);
+const OTHER = 0.1;
+/** How often the order is made anew, in stream time. */
+const REFRESH_MS = 30_000;
+/** Longest order that is kept. */
+const KEPT = 5000;
+
+interface Popularity {
+  readonly postId: string;
+  readonly authorId: string;
+  readonly createdAtMs: number;
+  readonly language: string | undefined;
+  /** Decayed to `lastMs`. */
+  count: number;
+  lastMs: number;
+}
+
+/**
+ * Posts by exponentially decayed counts of welcome actions, most popular first: out-of-network candidates and the backfill
+ * of short pages. A post that nobody acted on yet counts as its age alone, so new posts fill the tail newest first.
+ */
+export class PopularPosts {
+  readonly #retentionMs: number;
+  readonly #posts = new Map<string, Popularity>();
+  #order: Popularity[] = [];
+  #orderedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(retentionHours = 48) {
+    this.#retentionMs = retentionHours * 3_600_000;
+  }
+
+  apply(event: Event): void {
+    if (event.type === "post_created") {
+      if (event.repost_of_post_id !== undefined || event.in_reply_to_post_id !== undefined) return;
+      this.#posts.set(event.post_id, {
+        postId: event.post_id,
+        authorId: event.author_id,
+        createdAtMs: event.time_ms,
+        language: event.language,
+        count: 0,
+        lastMs: event.time_ms,
+      });
+    } else if (event.type === "engagement") {
+      const post = this.#posts.get(event.post_id);
+      const head = HEAD_BY_NAME.get(event.head);
+      if (post === undefined || head?.kind !== "binary") return;
+      const amount = DELIBERATE.has(event.head) ? 1 : OTHER;
+      add(post, event.time_ms, (event.undo ? -1 : 1) * head.sign * amount);
+    } else if (event.type === "post_deleted") {
+      this.#posts.delete(event.post_id);
+    } else if (event.type === "user_deleted") {
+      for (const post of this.#posts.values())
+        if (post.authorId === event.user_id) this.#posts.delete(post.postId);
+    }
+  }
+
+  /** Forgets posts past retention. */
+  trim(nowMs: number): void {
+    for (const post of this.#posts.values())
+      if (post.createdAtMs < nowMs - this.#retentionMs) this.#posts.delete(post.postId);
+  }
+
+  /**
+   * At most `limit` posts for which `wanted` holds, most popular first.
+   * @param languages when given and not empty, posts in other known languages are passed over.
+   */
+  top(
+    nowMs: number,
+    limit: number,
+    languages: ReadonlySet<string>,
+    wanted: (postId: string, authorId: string, createdAtMs: number) => boolean,
+  ): { postIds: string[]; authorIds: string[] } {
+    this.#refresh(nowMs);
+    const postIds: string[] = [];
+    const authorIds: string[] = [];
+    for (const post of this.#order) {
+      if (postIds.length >= limit) break;
+      if (languages.size > 0 && post.language !== undefined && !languages.has(post.language))
+        continue;
+      if (post.createdAtMs > nowMs || !this.#posts.has(post.postId)) continue;
+      if (!wanted(post.postId, post.authorId, post.createdAtMs)) continue;
+      postIds.push(post.postId);
+      authorIds.push(post.authorId);
+    }
+    return { postIds, authorIds };
+  }
+
+  snapshot(): unknown {
+    return [...this.#posts.values()];
+  }
+
+  restore(snapshot: unknown): void {
+    for (const post of snapshot as Popularity[]) this.#posts.set(post.postId, post);
+    this.#orderedAtMs = Number.NEGATIVE_INFINITY;
+  }
+
+  #refresh(nowMs: number): void {
+    if (Math.abs(nowMs - this.#orderedAtMs) < REFRESH_MS) return;
+    this.#orderedAtMs = nowMs;
+    const oldest = nowMs - this.#retentionMs;
+    const scored: { post: Popularity; score: number }[] = [];
+    for (const post of this.#posts.values()) {
+      if (post.createdAtMs < oldest) continue;
+      // A twentieth of one action for the newest post: it ranks among the unacted-on, never above an action.
+      const fresh = 0.05 * 2 ** (-Math.max(0, nowMs - post.createdAtMs) / HALF_LIFE_MS);
+      scored.push({ post, score: decayed(post, nowMs) + fresh });
+    }
+    scored.sort((a, b) => b.score - a.score || (a.post.postId < b.post.postId ? -1 : 1));
+    this.#order = scored.slice(0, KEPT).map(({ post }) => post);
+  }
+}
+
+function decayed(post: Popularity, nowMs: number): number {
+  return post.count * 2 ** (-Math.max(0, nowMs - post.lastMs) / HALF_LIFE_MS);
+}
+
+function add(post: Popularity, timeMs: number, amount: number): void {
+  if (timeMs >= post.lastMs) {
+    post.count = decayed(post, timeMs) + amount;
+    post.lastMs = timeMs;
+  } else {
+    post.count += amount * 2 ** (-(post.lastMs - timeMs) / HALF_LIFE_MS);
+  }
+}

@@ -1,0 +1,208 @@
+import type { Event, EventOf } from "../datasets/events.ts";
+
+/** What serving needs to know of a post without asking anybody. */
+export interface StoredPost {
+  readonly postId: string;
+  readonly authorId: string;
+  readonly createdAtMs: number;
+  readonly kind: "original" | "reply" | "repost";
+  readonly text: string;
+  readonly language: string | undefined;
+  readonly media: "none" | "photo" | "video";
+  readonly videoMs: number;
+  /** Root of the conversation; the post's own id when it began one. */
+  readonly conversationId: string;
+  readonly inReplyToPostId: string | undefined;
+  readonly inReplyToAuthorId: string | undefined;
+  readonly repostOfPostId: string | undefined;
+  readonly repostOfAuthorId: string | undefined;
+  readonly quoteOfPostId: string | undefined;
+  readonly quoteOfAuthorId: string | undefined;
+  readonly topics: readonly string[];
+  readonly safetyLabels: readonly string[];
+}
+
+/** The newest posts of one author, oldest first so that the usual arrival is a push. */
+interface AuthorLists {
+  originals: StoredPost[];
+  /** Replies and reposts. */
+  secondary: StoredPost[];
+  videos: StoredPost[];
+}
+export type AuthorList = keyof AuthorLists;
+
+interface PostStoreOptions {
+  /** Posts older than this are forgotten. */
+  readonly retentionHours: number;
+  /** Longest list kept of one author. */
+  readonly listLimit: number;
+}
+
+const HOUR_MS = 3_600_000;
+/** Authors are trimmed in this many turns, so that no single pass is long. */
+const TRIM_TURNS = 5;
+
+/**
+ * The recent posts of everybody in memory, by id and by author: originals, replies and reposts, videos.
+ * A deleted post leaves a tombstone for the retention time, so a late create does not bring it back.
+ *
+ * Source: x-algorithm 2026, thunder/posts/post_store.rs (three lists an author, 48 h retention, lists ≤ 5,000,
+ * trimming in five turns).
+ */
+export class PostStore {
+  readonly #retentionMs: number;
+  readonly #listLimit: number;
+  readonly #posts = new Map<string, StoredPost>();
+  readonly #authors = new Map<string, AuthorLists>();
+  /** Deleted id → time of the deletion. */
+  readonly #tombstones = new Map<string, number>();
+  #newestMs = 0;
+  #turn = 0;
+
+  constructor(options: PostStoreOptions = { retentionHours: 48, listLimit: 5000 }) {
+    this.#retentionMs = options.retentionHours * HOUR_MS;
+    this.#listLimit = options.listLimit;
+  }
+
+  get size(): number {
+    return this.#posts.size;
+  }
+
+  get(postId: string): StoredPost | undefined {
+    return this.#posts.get(postId);
+  }
+
+  isDeleted(postId: string): boolean {
+    return this.#tombstones.has(postId);
+  }
+
+  values(): Iterable<StoredPost> {
+    return this.#posts.values();
+  }
+
+  /** One author's posts of a kind, oldest first. */
+  byAuthor(authorId: string, list: AuthorList): readonly StoredPost[] {
+    return this.#authors.get(authorId)?.[list] ?? [];
+  }
+
+  apply(event: Event): void {
+    if (event.time_ms > this.#newestMs) this.#newestMs = event.time_ms;
+    if (event.type === "post_created") this.#create(event);
+    else if (event.type === "post_deleted") this.#delete(event.post_id, event.time_ms);
+    else if (event.type === "user_deleted") this.#forgetAuthor(event.user_id, event.time_ms);
+  }
+
+  /** Forgets what is past retention at `nowMs`: all tombstones and one fifth of the authors a call. */
+  trim(nowMs: number): void {
+    const oldest = nowMs - this.#retentionMs;
+    for (const [postId, deletedAt] of this.#tombstones)
+      if (deletedAt < oldest) this.#tombstones.delete(postId);
+    let i = 0;
+    for (const [authorId, lists] of this.#authors) {
+      if (i++ % TRIM_TURNS !== this.#turn) continue;
+      for (const post of dropBefore(lists.originals, oldest)) this.#posts.delete(post.postId);
+      for (const post of dropBefore(lists.secondary, oldest)) this.#posts.delete(post.postId);
+      dropBefore(lists.videos, oldest);
+      if (lists.originals.length === 0 && lists.secondary.length === 0)
+        this.#authors.delete(authorId);
+    }
+    this.#turn = (this.#turn + 1) % TRIM_TURNS;
+  }
+
+  snapshot(): unknown {
+    return {
+      posts: [...this.#posts.values()],
+      tombstones: this.#tombstones,
+      newestMs: this.#newestMs,
+    };
+  }
+
+  restore(snapshot: unknown): void {
+    const { posts, tombstones, newestMs } = snapshot as {
+      posts: StoredPost[];
+      tombstones: Map<string, number>;
+      newestMs: number;
+    };
+    this.#newestMs = newestMs;
+    for (const post of posts) this.#insert(post);
+    for (const [id, time] of tombstones) this.#tombstones.set(id, time);
+  }
+
+  #create(event: EventOf<"post_created">): void {
+    if (this.#tombstones.has(event.post_id) || this.#posts.has(event.post_id)) return;
+    if (event.time_ms < this.#newestMs - this.#retentionMs) return;
+    this.#insert({
+      postId: event.post_id,
+      authorId: event.author_id,
+      createdAtMs: event.time_ms,
+      kind:
+        event.repost_of_post_id !== undefined
+          ? "repost"
+          : event.in_reply_to_post_id !== undefined
+            ? "reply"
+            : "original",
+      text: event.text,
+      language: event.language,
+      media: event.media,
+      videoMs: event.video_ms ?? 0,
+      conversationId: event.conversation_id ?? event.post_id,
+      inReplyToPostId: event.in_reply_to_post_id,
+      inReplyToAuthorId: event.in_reply_to_author_id,
+      repostOfPostId: event.repost_of_post_id,
+      repostOfAuthorId: event.repost_of_author_id,
+      quoteOfPostId: event.quote_of_post_id,
+      quoteOfAuthorId: event.quote_of_author_id,
+      topics: event.topics,
+      safetyLabels: event.safety_labels,
+    });
+  }
+
+  #insert(post: StoredPost): void {
+    this.#posts.set(post.postId, post);
+    let lists = this.#authors.get(post.authorId);
+    if (lists === undefined) {
+      lists = { originals: [], secondary: [], videos: [] };
+      this.#authors.set(post.authorId, lists);
+    }
+    const main = post.kind === "original" ? lists.originals : lists.secondary;
+    for (const dropped of insertByTime(main, post, this.#listLimit))
+      this.#posts.delete(dropped.postId);
+    if (post.media === "video") insertByTime(lists.videos, post, this.#listLimit);
+  }
+
+  #delete(postId: string, timeMs: number): void {
+    this.#tombstones.set(postId, timeMs);
+    const post = this.#posts.get(postId);
+    if (post === undefined) return;
+    this.#posts.delete(postId);
+    const lists = this.#authors.get(post.authorId);
+    for (const list of lists === undefined
+      ? []
+      : [lists.originals, lists.secondary, lists.videos]) {
+      const at = list.indexOf(post);
+      if (at >= 0) list.splice(at, 1);
+    }
+  }
+
+  #forgetAuthor(authorId: string, timeMs: number): void {
+    const lists = this.#authors.get(authorId);
+    for (const post of [...(lists?.originals ?? []), ...(lists?.secondary ?? [])])
+      this.#delete(post.postId, timeMs);
+    this.#authors.delete(authorId);
+  }
+}
+
+/** Inserts in time order and returns what the limit pushed out. */
+function insertByTime(list: StoredPost[], post: StoredPost, limit: number): StoredPost[] {
+  let at = list.length;
+  while (at > 0 && (list[at - 1] as StoredPost).createdAtMs > post.createdAtMs) at--;
+  list.splice(at, 0, post);
+  return list.length > limit ? list.splice(0, list.length - limit) : [];
+}
+
+/** Removes and returns the posts created before `oldestMs`. */
+function dropBefore(list: StoredPost[], oldestMs: number): StoredPost[] {
+  let n = 0;
+  while (n < list.length && (list[n] as StoredPost).createdAtMs < oldestMs) n++;
+  return n === 0 ? [] : list.splice(0, n);
+}

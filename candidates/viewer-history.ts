@@ -1,0 +1,85 @@
+import type { Event } from "../datasets/events.ts";
+
+/** Seen posts remembered per viewer. */
+const SEEN_LIMIT = 2000;
+/** Served posts that are kept back: the last 10 minutes, at most 100. Source: x-algorithm 2026, PreviouslyServed filter. */
+const SERVED_LIMIT = 100;
+export const SERVED_WINDOW_MS = 600_000;
+
+/** What each viewer has seen (impressions) and was lately served, oldest first. */
+export class ViewerHistory {
+  readonly #seen = new Map<string, Map<string, number>>();
+  readonly #served = new Map<string, Map<string, number>>();
+  readonly #retentionMs: number;
+
+  constructor(retentionHours = 48) {
+    this.#retentionMs = retentionHours * 3_600_000;
+  }
+
+  apply(event: Event): void {
+    if (event.type === "impression") {
+      remember(this.#seen, event.user_id, event.post_id, event.time_ms, SEEN_LIMIT);
+    } else if (event.type === "served") {
+      for (const item of event.items)
+        remember(this.#served, event.user_id, item.post_id, event.time_ms, SERVED_LIMIT);
+    } else if (event.type === "user_deleted") {
+      this.#seen.delete(event.user_id);
+      this.#served.delete(event.user_id);
+    }
+  }
+
+  seen(userId: string): ReadonlySet<string> {
+    return new Set(this.#seen.get(userId)?.keys());
+  }
+
+  /** Posts served to the viewer in the ten minutes before `nowMs`. */
+  served(userId: string, nowMs: number): ReadonlySet<string> {
+    const recent = new Set<string>();
+    for (const [postId, timeMs] of this.#served.get(userId) ?? [])
+      if (timeMs >= nowMs - SERVED_WINDOW_MS) recent.add(postId);
+    return recent;
+  }
+
+  /** Forgets what is past retention. */
+  trim(nowMs: number): void {
+    for (const [store, keepMs] of [
+      [this.#seen, this.#retentionMs],
+      [this.#served, SERVED_WINDOW_MS],
+    ] as const)
+      for (const [userId, posts] of store) {
+        for (const [postId, timeMs] of posts) if (timeMs < nowMs - keepMs) posts.delete(postId);
+        if (posts.size === 0) store.delete(userId);
+      }
+  }
+
+  snapshot(): unknown {
+    return { seen: this.#seen, served: this.#served };
+  }
+
+  restore(snapshot: unknown): void {
+    const { seen, served } = snapshot as Record<
+      "seen" | "served",
+      Map<string, Map<string, number>>
+    >;
+    for (const [user, posts] of seen) this.#seen.set(user, posts);
+    for (const [user, posts] of served) this.#served.set(user, posts);
+  }
+}
+
+function remember(
+  store: Map<string, Map<string, number>>,
+  userId: string,
+  postId: string,
+  timeMs: number,
+  limit: number,
+): void {
+  let posts = store.get(userId);
+  if (posts === undefined) {
+    posts = new Map();
+    store.set(userId, posts);
+  }
+  // Deleting first moves a known post to the young end.
+  posts.delete(postId);
+  posts.set(postId, timeMs);
+  if (posts.size > limit) posts.delete(posts.keys().next().value as string);
+}

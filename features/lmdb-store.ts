@@ -1,0 +1,148 @@
+import type { Database, RootDatabase } from "lmdb";
+import type { Entity, StateEditor } from "./entities.ts";
+import { ENTITIES } from "./entities.ts";
+import { StagedState } from "./memory-store.ts";
+import { LAYOUT_HASH, SLOTS } from "./registry.ts";
+import type { FeatureStore } from "./store.ts";
+
+/** Vectors kept decoded in front of LMDB. At about 0.5 KB a vector this is at most some 150 MB. */
+const DEFAULT_CACHE_ENTRIES = 300_000;
+
+/**
+ * The feature store on LMDB: one sub-database per entity, values are the vectors' little-endian float64 bytes, and the
+ * position commits in the same transaction as the vectors. State of another layout is dropped when the store is opened:
+ * it is rebuilt from the log.
+ */
+export class LmdbFeatureStore implements FeatureStore {
+  readonly #root: RootDatabase;
+  readonly #vectors: ReadonlyMap<Entity, Database<Buffer, string>>;
+  readonly #meta: Database<string | number, string>;
+  readonly #cache: VectorCache;
+  #position: number;
+
+  private constructor(root: RootDatabase, cacheEntries: number) {
+    this.#root = root;
+    this.#vectors = new Map(
+      ENTITIES.map((entity) => [
+        entity,
+        root.openDB<Buffer, string>({ name: `features/${entity}`, encoding: "binary" }),
+      ]),
+    );
+    this.#meta = root.openDB<string | number, string>({ name: "features/meta" });
+    this.#cache = new VectorCache(cacheEntries);
+    this.#position = (this.#meta.get("position") as number | undefined) ?? 0;
+  }
+
+  /** @param root an open environment; the store keeps its sub-databases under `features/`. */
+  static async open(
+    root: RootDatabase,
+    cacheEntries = DEFAULT_CACHE_ENTRIES,
+  ): Promise<LmdbFeatureStore> {
+    const store = new LmdbFeatureStore(root, cacheEntries);
+    const layout = store.#meta.get("layout");
+    if (layout !== undefined && layout !== LAYOUT_HASH) await store.#reset();
+    if (layout !== LAYOUT_HASH) await store.#meta.put("layout", LAYOUT_HASH);
+    return store;
+  }
+
+  get position(): number {
+    return this.#position;
+  }
+
+  get(entity: Entity, key: string): Float64Array | undefined {
+    const cached = this.#cache.get(entity, key);
+    if (cached !== undefined) return cached === ABSENT ? undefined : cached;
+    const bytes = this.#vectors.get(entity)?.getBinary(storedKey(key));
+    const vector = bytes === undefined ? undefined : decode(bytes);
+    this.#cache.set(entity, key, vector ?? ABSENT);
+    return vector;
+  }
+
+  async transaction(position: number, change: (state: StateEditor) => void): Promise<void> {
+    const staged = new StagedState(this, (entity) => this.#keys(entity));
+    change(staged);
+    await this.#root.transaction(() => {
+      for (const [entity, vectors] of staged.edited) {
+        const db = this.#vectors.get(entity) as Database<Buffer, string>;
+        for (const [key, vector] of vectors) {
+          if (vector === undefined) db.remove(storedKey(key));
+          else db.put(storedKey(key), encode(vector));
+        }
+      }
+      this.#meta.put("position", position);
+    });
+    for (const [entity, vectors] of staged.edited)
+      for (const [key, vector] of vectors) this.#cache.set(entity, key, vector ?? ABSENT);
+    this.#position = position;
+  }
+
+  /** Waits until everything committed is on disk. */
+  async flushed(): Promise<void> {
+    await this.#root.flushed;
+  }
+
+  async close(): Promise<void> {
+    await this.#root.flushed;
+  }
+
+  *#keys(entity: Entity): Iterable<string> {
+    const db = this.#vectors.get(entity) as Database<Buffer, string>;
+    for (const key of db.getKeys()) yield (key as string).slice(1);
+  }
+
+  async #reset(): Promise<void> {
+    for (const db of this.#vectors.values()) await db.clearAsync();
+    await this.#meta.clearAsync();
+    this.#position = 0;
+  }
+}
+
+/** Marks a key that LMDB is known not to have. */
+const ABSENT = new Float64Array(0);
+
+/** LMDB refuses empty keys, and the token entity has one: every key gets a prefix. */
+const storedKey = (key: string): string => `k${key}`;
+
+const encode = (vector: Float64Array): Buffer =>
+  Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength);
+
+function decode(bytes: Uint8Array): Float64Array {
+  // LMDB's buffer is neither aligned nor kept: copy.
+  const vector = new Float64Array(bytes.byteLength / 8);
+  new Uint8Array(vector.buffer).set(bytes);
+  return vector;
+}
+
+/** A bounded cache that forgets by generations: cheaper than exact LRU and nearly as good. */
+class VectorCache {
+  readonly #limit: number;
+  #young = new Map<string, Float64Array>();
+  #old = new Map<string, Float64Array>();
+
+  constructor(entries: number) {
+    this.#limit = Math.max(1, Math.floor(entries / 2));
+  }
+
+  get(entity: Entity, key: string): Float64Array | undefined {
+    const id = `${entity}/${key}`;
+    const young = this.#young.get(id);
+    if (young !== undefined) return young;
+    const old = this.#old.get(id);
+    if (old !== undefined) this.#keep(id, old);
+    return old;
+  }
+
+  set(entity: Entity, key: string, vector: Float64Array): void {
+    this.#keep(`${entity}/${key}`, vector);
+  }
+
+  #keep(id: string, vector: Float64Array): void {
+    this.#young.set(id, vector);
+    if (this.#young.size < this.#limit) return;
+    this.#old = this.#young;
+    this.#young = new Map();
+  }
+}
+
+/** Slots that a stored vector of `entity` has; for checks and reports. */
+export const vectorBytes = (entity: Entity): number => SLOTS[entity] * 8;
