@@ -91,7 +91,8 @@ const CODES = {
   UNAUTHORIZED: {
     status: 401,
     meaning: "the request carries no valid token",
-    remedy: "send `authorization: Bearer TOKEN` with the server's ROOST_API_TOKEN or ROOST_OPERATOR_TOKEN",
+    remedy:
+      "send `authorization: Bearer TOKEN` with the server's ROOST_API_TOKEN or ROOST_OPERATOR_TOKEN",
   },
   FORBIDDEN: {
     status: 403,

@@ -1,0 +1,85 @@
+import type { FastifyInstance } from "fastify";
+import { RoostError } from "../../errors.ts";
+import type { RankRecord } from "../metrics/rank-record.ts";
+import type { AppOptions } from "./app.ts";
+import { problemResponses } from "./openapi.ts";
+import { CallerGone, requestSignal, settleAfterAbort } from "./request-signal.ts";
+import { type RankRequest, RankRequestSchema, RankResponseSchema } from "./schemas.ts";
+import { bodyOf } from "./validate.ts";
+
+/** `POST /v1/rank`. Writes one `ranked` log line per validated request, answered or not. */
+export function rankRoute(
+  server: FastifyInstance,
+  { rank, metrics, settings }: AppOptions,
+  stopping: AbortSignal,
+): void {
+  server.post<{ Body: RankRequest }>(
+    "/v1/rank",
+    {
+      schema: {
+        summary: "Rank a home timeline",
+        tags: ["ranking"],
+        body: bodyOf(RankRequestSchema),
+        response: {
+          200: RankResponseSchema,
+          ...problemResponses(400, 401, 403, 413, 415, 502, 503, 504),
+        },
+      },
+    },
+    async (request, reply) => {
+      const ask = request.body;
+      if (request.role !== "operator") refuseOperatorFields(ask);
+      const { signal, release } = requestSignal(
+        reply.raw,
+        ask.deadline_ms ?? settings.defaultDeadlineMs,
+        stopping,
+      );
+      const line = { product: ask.product, limit: ask.limit };
+      try {
+        const call = { requestId: request.id, signal };
+        const { response, record } = await settleAfterAbort(
+          rank.rank(ask, call),
+          signal,
+          settings.deadlineGraceMs,
+        );
+        metrics.ranked(record);
+        request.log.info({ ...line, status: 200, ...recordLine(record) }, "ranked");
+        return response;
+      } catch (error) {
+        const status =
+          error instanceof CallerGone ? 499 : error instanceof RoostError ? error.status : 500;
+        const code = error instanceof RoostError ? error.code : "INTERNAL";
+        request.log.info(
+          { ...line, status, code: status === 499 ? "CALLER_GONE" : code },
+          "ranked",
+        );
+        throw error;
+      } finally {
+        release();
+      }
+    },
+  );
+}
+
+/** @throws FORBIDDEN naming what only an operator may ask for */
+function refuseOperatorFields(ask: RankRequest): void {
+  const fields = (["weights", "explain"] as const).filter((field) => ask[field]);
+  if (fields.length > 0) {
+    throw new RoostError("FORBIDDEN", `an operator's token is needed for: ${fields.join(", ")}`);
+  }
+}
+
+/** Figures only: no viewer, no posts. */
+function recordLine(record: RankRecord) {
+  return {
+    items: record.items,
+    pipeline_ms: record.totalMs,
+    components: Object.fromEntries(
+      record.components.map((part) => [part.component, [part.ms, part.rowsIn, part.rowsOut]]),
+    ),
+    degraded: record.failures.map(({ component, kind }) => `${component}:${kind}`),
+    weights_checksum: record.weightsChecksum,
+    model_versions: record.modelVersions,
+    experiments: record.experiments,
+  };
+}
