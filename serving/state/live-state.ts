@@ -1,0 +1,89 @@
+import { PopularPosts } from "../../candidates/popular-posts.ts";
+import { PostStore } from "../../candidates/post-store.ts";
+import { SocialGraph } from "../../candidates/social-graph.ts";
+import { ViewerHistory } from "../../candidates/viewer-history.ts";
+import type { Event, LoggedEvent } from "../../datasets/events.ts";
+import { applyEvent } from "../../features/engine.ts";
+import type { FeatureStore } from "../../features/store.ts";
+import { readSnapshot, writeSnapshot } from "./snapshot.ts";
+
+/** How often retention is applied, in stream time. */
+const TRIM_EVERY_MS = 600_000;
+
+/** State that each process keeps in memory, from its own position in the log. */
+export class BroadcastState {
+  readonly posts = new PostStore();
+  readonly popular = new PopularPosts();
+  readonly graph = new SocialGraph();
+  readonly history = new ViewerHistory();
+  position = 0;
+  #trimmedAtMs = 0;
+
+  apply(event: Event): void {
+    this.posts.apply(event);
+    this.popular.apply(event);
+    this.graph.apply(event);
+    this.history.apply(event);
+    if (event.time_ms - this.#trimmedAtMs > TRIM_EVERY_MS) this.trim(event.time_ms);
+  }
+
+  trim(nowMs: number): void {
+    this.#trimmedAtMs = nowMs;
+    this.posts.trim(nowMs);
+    this.popular.trim(nowMs);
+    this.history.trim(nowMs);
+  }
+
+  async save(path: string): Promise<void> {
+    await writeSnapshot(path, {
+      position: this.position,
+      states: {
+        posts: this.posts.snapshot(),
+        popular: this.popular.snapshot(),
+        graph: this.graph.snapshot(),
+        history: this.history.snapshot(),
+      },
+    });
+  }
+
+  /** Restores what was saved; leaves the state empty at position 0 when there is nothing usable. */
+  async load(path: string): Promise<void> {
+    const snapshot = await readSnapshot(path);
+    if (snapshot === undefined) return;
+    this.posts.restore(snapshot.states.posts);
+    this.popular.restore(snapshot.states.popular);
+    this.graph.restore(snapshot.states.graph);
+    this.history.restore(snapshot.states.history);
+    this.position = snapshot.position;
+  }
+}
+
+/** Everything that requests read and events move: the broadcast state and the feature store. */
+export class LiveState {
+  readonly broadcast: BroadcastState;
+  readonly features: FeatureStore;
+
+  constructor(broadcast: BroadcastState, features: FeatureStore) {
+    this.broadcast = broadcast;
+    this.features = features;
+  }
+
+  /** The last record that both reflect. */
+  get position(): number {
+    return Math.min(this.broadcast.position, this.features.position);
+  }
+
+  /** Applies log records in sequence order; each part skips what it has had before. */
+  async apply(events: readonly LoggedEvent[]): Promise<void> {
+    const last = events.at(-1)?.seq;
+    if (last === undefined) return;
+    const fresh = events.filter((event) => event.seq > this.features.position);
+    if (fresh.length > 0)
+      await this.features.transaction(last, (state) => {
+        for (const event of fresh) applyEvent(state, event);
+      });
+    for (const event of events)
+      if (event.seq > this.broadcast.position) this.broadcast.apply(event);
+    this.broadcast.position = Math.max(this.broadcast.position, last);
+  }
+}
