@@ -1,0 +1,71 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from "commander";
+import { RoostError } from "./errors.ts";
+
+/** verb → what it does and the file that owns it, loaded only when the verb is used. */
+const VERBS: Record<string, { about: string; load: () => Promise<Command> }> = {
+  start: {
+    about: "make the demo world, train, build the indexes, serve and print a ranked timeline",
+    load: async () => (await import("./serving/commands/start.ts")).startCommand(),
+  },
+  serve: {
+    about: "serve from the artifacts in the data directory",
+    load: async () => (await import("./serving/commands/serve.ts")).serveCommand(),
+  },
+  simulate: {
+    about: "generate a simulated network and print its target table",
+    load: async () => (await import("./datasets/commands/simulate.ts")).simulateCommand(),
+  },
+  export: {
+    about: "write visible features, labels, true probabilities and split of a data set",
+    load: async () => (await import("./training/commands/export.ts")).exportCommand(),
+  },
+  import: {
+    about: "turn a public data set into log segments",
+    load: async () => (await import("./datasets/commands/import.ts")).importCommand(),
+  },
+  train: {
+    about: "train rankers on a data set and publish their bundles",
+    load: async () => (await import("./training/commands/train.ts")).trainCommand(),
+  },
+  evaluate: {
+    about: "judge models and rankings on held-out data",
+    load: async () => (await import("./serving/commands/evaluate.ts")).evaluateCommand(),
+  },
+  rank: {
+    about: "print one user's ranked timeline",
+    load: async () => (await import("./serving/commands/rank.ts")).rankCommand(),
+  },
+  bench: {
+    about: "run a benchmark by name",
+    load: async () => (await import("./serving/commands/bench.ts")).benchCommand(),
+  },
+};
+
+async function main(argv: readonly string[]): Promise<void> {
+  const program = new Command("roost").description(
+    "Home-timeline ranking and model serving that teams can run themselves.",
+  );
+  program.exitOverride().enablePositionalOptions();
+  const asked = argv[0];
+  for (const [verb, { about, load }] of Object.entries(VERBS)) {
+    if (verb === asked) program.addCommand((await load()).exitOverride());
+    else program.command(verb).description(about);
+  }
+  if (asked === undefined) program.help();
+  await program.parseAsync(argv as string[], { from: "user" });
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  if (error instanceof CommanderError) {
+    // Commander has already said what was wrong, or has printed the help that was asked for.
+    process.exitCode = error.exitCode === 0 ? 0 : 1;
+  } else if (error instanceof RoostError) {
+    process.stderr.write(`roost: ${error.message}; ${error.remedy}\n`);
+    process.exitCode = 1;
+  } else {
+    throw error;
+  }
+}
