@@ -1,0 +1,54 @@
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { Command } from "commander";
+import { RoostError } from "../../errors.ts";
+
+/** name → the program that runs it, in the folder that owns what it measures, and what it shows. */
+const BENCHES: Record<string, { program: string; about: string }> = {
+  rank: {
+    program: "../benches/rank.ts",
+    about: "latency of a whole ranking against the raw model calls inside it",
+  },
+  train: {
+    program: "../../training/benches/train.ts",
+    about: "training speed, optimiser included, on one and two threads",
+  },
+  growthbook: {
+    program: "../../experiments/benches/growthbook.ts",
+    about: "GrowthBook conformance cases passed, by section",
+  },
+};
+
+/** `roost bench NAME`: every benchmark is a program of its own and runs in a fresh process. */
+export function benchCommand(): Command {
+  const list = Object.entries(BENCHES).map(([name, { about }]) => `  ${name.padEnd(12)}${about}`);
+  return new Command("bench")
+    .description("run a benchmark by name")
+    .argument("<name>", `one of: ${Object.keys(BENCHES).join(", ")}`)
+    .option("--json", "print one JSON object instead of a table")
+    .allowUnknownOption()
+    .passThroughOptions()
+    .argument("[options...]", "options of the benchmark itself")
+    .addHelpText("after", `\nBenchmarks:\n${list.join("\n")}`)
+    .action(async (name: string, rest: string[], options: { json?: boolean }) => {
+      const bench = BENCHES[name];
+      if (bench === undefined)
+        throw new RoostError(
+          "BAD_ARGUMENT",
+          `there is no benchmark ${name}; there are: ${Object.keys(BENCHES).join(", ")}`,
+        );
+      const program = fileURLToPath(new URL(bench.program, import.meta.url));
+      const code = await run(program, options.json ? ["--json", ...rest] : rest);
+      if (code !== 0) process.exitCode = 1;
+    });
+}
+
+function run(program: string, args: readonly string[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [...process.execArgv, program, ...args], {
+      stdio: "inherit",
+    });
+    child.on("error", reject);
+    child.on("exit", (code) => resolve(code ?? 1));
+  });
+}
