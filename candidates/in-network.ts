@@ -19,7 +19,7 @@ export const IN_NETWORK_LIMITS = {
 export interface InNetworkRequest {
   readonly viewerId: string;
   readonly followedIds: ReadonlySet<string>;
-  readonly excludedPostIds: ReadonlySet<string>;
+  readonly excludedPostIds: { has(postId: string): boolean };
   readonly nowMs: number;
   readonly maxAgeHours: number;
   readonly limit: number;

@@ -6,6 +6,7 @@ const NONE: ReadonlySet<string> = new Set();
 /** Who follows, blocks and mutes whom, and muted keywords: what a viewer's request needs of the graph. */
 export class SocialGraph {
   readonly #following: Edges = new Map();
+  readonly #followers = new Map<string, number>();
   readonly #blocked: Edges = new Map();
   readonly #blockedBy: Edges = new Map();
   readonly #muted: Edges = new Map();
@@ -18,10 +19,11 @@ export class SocialGraph {
         this.#languages.set(event.user_id, event.languages);
         break;
       case "follow":
-        link(this.#following, event.user_id, event.target_id);
+        if (link(this.#following, event.user_id, event.target_id)) this.#count(event.target_id, 1);
         break;
       case "unfollow":
-        this.#following.get(event.user_id)?.delete(event.target_id);
+        if (this.#following.get(event.user_id)?.delete(event.target_id))
+          this.#count(event.target_id, -1);
         break;
       case "block":
         link(this.#blocked, event.user_id, event.target_id);
@@ -54,6 +56,10 @@ export class SocialGraph {
     return this.#following.get(userId) ?? NONE;
   }
 
+  followerCount(userId: string): number {
+    return this.#followers.get(userId) ?? 0;
+  }
+
   blocked(userId: string): ReadonlySet<string> {
     return this.#blocked.get(userId) ?? NONE;
   }
@@ -82,6 +88,7 @@ export class SocialGraph {
   snapshot(): unknown {
     return {
       following: this.#following,
+      followers: this.#followers,
       blocked: this.#blocked,
       blockedBy: this.#blockedBy,
       muted: this.#muted,
@@ -94,6 +101,7 @@ export class SocialGraph {
     const from = snapshot as Record<string, Map<string, never>>;
     const into = {
       following: this.#following,
+      followers: this.#followers,
       blocked: this.#blocked,
       blockedBy: this.#blockedBy,
       muted: this.#muted,
@@ -104,7 +112,13 @@ export class SocialGraph {
       for (const [key, value] of from[name] ?? []) map.set(key, value);
   }
 
+  #count(userId: string, change: number): void {
+    this.#followers.set(userId, (this.#followers.get(userId) ?? 0) + change);
+  }
+
   #forget(userId: string): void {
+    for (const followed of this.#following.get(userId) ?? []) this.#count(followed, -1);
+    this.#followers.delete(userId);
     for (const edges of [this.#following, this.#blocked, this.#blockedBy, this.#muted]) {
       edges.delete(userId);
       for (const targets of edges.values()) targets.delete(userId);
@@ -114,8 +128,11 @@ export class SocialGraph {
   }
 }
 
-function link(edges: Edges, from: string, to: string): void {
+/** Returns whether the edge is new. */
+function link(edges: Edges, from: string, to: string): boolean {
   const targets = edges.get(from);
   if (targets === undefined) edges.set(from, new Set([to]));
+  else if (targets.has(to)) return false;
   else targets.add(to);
+  return true;
 }

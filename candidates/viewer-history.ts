@@ -2,9 +2,9 @@ import type { Event } from "../datasets/events.ts";
 
 /** Seen posts remembered per viewer. */
 const SEEN_LIMIT = 2000;
-/** Served posts that are kept back: the last 10 minutes, at most 100. Source: x-algorithm 2026, PreviouslyServed filter. */
-const SERVED_LIMIT = 100;
-export const SERVED_WINDOW_MS = 600_000;
+/** Served posts remembered per viewer, and for how long: the most that the ranking parameters can ask for. */
+const SERVED_LIMIT = 500;
+const SERVED_KEPT_MS = 86_400_000;
 
 /** What each viewer has seen (impressions) and was lately served, oldest first. */
 export class ViewerHistory {
@@ -32,19 +32,17 @@ export class ViewerHistory {
     return new Set(this.#seen.get(userId)?.keys());
   }
 
-  /** Posts served to the viewer in the ten minutes before `nowMs`. */
-  served(userId: string, nowMs: number): ReadonlySet<string> {
-    const recent = new Set<string>();
-    for (const [postId, timeMs] of this.#served.get(userId) ?? [])
-      if (timeMs >= nowMs - SERVED_WINDOW_MS) recent.add(postId);
-    return recent;
+  /** The newest `limit` posts served to the viewer since `sinceMs`. */
+  served(userId: string, sinceMs: number, limit = SERVED_LIMIT): ReadonlySet<string> {
+    const recent = [...(this.#served.get(userId) ?? [])].filter(([, timeMs]) => timeMs >= sinceMs);
+    return new Set(recent.slice(Math.max(0, recent.length - limit)).map(([postId]) => postId));
   }
 
   /** Forgets what is past retention. */
   trim(nowMs: number): void {
     for (const [store, keepMs] of [
       [this.#seen, this.#retentionMs],
-      [this.#served, SERVED_WINDOW_MS],
+      [this.#served, SERVED_KEPT_MS],
     ] as const)
       for (const [userId, posts] of store) {
         for (const [postId, timeMs] of posts) if (timeMs < nowMs - keepMs) posts.delete(postId);
