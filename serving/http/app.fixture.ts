@@ -12,13 +12,17 @@ export const NOW_MS = 1_760_000_000_000;
 
 export const record: RankRecord = {
   product: "for_you",
-  components: [
-    { stage: "sources", component: "in_network", ms: 1.5, rowsIn: 0, rowsOut: 40 },
-    { stage: "filters", component: "max_age", ms: 0.1, rowsIn: 40, rowsOut: 31 },
-  ],
-  failures: [{ component: "trending", kind: "late" }],
+  pipeline: {
+    components: [
+      { stage: "sources", name: "in_network", enabled: true, ms: 1.5, rowsIn: 0, rowsOut: 40 },
+      { stage: "filters", name: "max_age", enabled: true, ms: 0.1, rowsIn: 40, rowsOut: 31 },
+      { stage: "filters", name: "self", enabled: false, ms: 0, rowsIn: 0, rowsOut: 0 },
+    ],
+    stageMs: { sources: 1.5, filters: 0.1 },
+    failures: [{ component: "trending", kind: "late" }],
+    totalMs: 7.5,
+  },
   items: 1,
-  totalMs: 7.5,
   weightsChecksum: "w1",
   experiments: [{ key: "weights-test", variation: 1 }],
   modelVersions: { heavy: "h1" },
@@ -34,7 +38,7 @@ export const answerTo = (request: RankRequest, { requestId }: RankCall): RankAns
     model_versions: { heavy: "h1" },
     weights_checksum: "w1",
     experiments: [],
-    degraded: [{ component: "trending", reason: "late" }],
+    degraded: [{ component: "trending", kind: "late" }],
   } satisfies RankResponse,
   record: { ...record, product: request.product },
 });

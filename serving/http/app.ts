@@ -14,7 +14,7 @@ import type { Settings } from "../settings.ts";
 import { authorize, type Role } from "./authorize.ts";
 import { answerClientError } from "./client-error.ts";
 import { eventRoute } from "./event-route.ts";
-import { InvalidRequest } from "./invalid-request.ts";
+import { type FieldError, InvalidRequest } from "./invalid-request.ts";
 import { JsonBody, readJsonBody } from "./json-body.ts";
 import { openapiOptions } from "./openapi.ts";
 import { operationRoutes } from "./operation-routes.ts";
@@ -105,13 +105,14 @@ export async function createApp(options: AppOptions): Promise<App> {
   server.addHook("preClose", async () => {
     closing = true;
   });
+  // Else a connection whose request finished while closing would be held open by its keep-alive.
+  server.addHook("onSend", async (_request, reply) => {
+    if (closing) reply.header("connection", "close");
+  });
   server.decorateRequest("role", "caller");
   server.addHook("onRequest", async (request, reply) => {
     reply.header("x-request-id", request.id).header("x-content-type-options", "nosniff");
-    if (closing) {
-      reply.header("connection", "close");
-      throw new RoostError("NOT_READY", "it is stopping");
-    }
+    if (closing) throw new RoostError("NOT_READY", "it is stopping");
     if (request.is404) {
       const path = request.raw.url?.split("?", 1)[0] ?? "/";
       const allowed = methods(path);
@@ -137,11 +138,14 @@ export async function createApp(options: AppOptions): Promise<App> {
 function validateBody(body: Body<unknown>, sent: unknown) {
   const { value, errors: formErrors } =
     sent instanceof JsonBody ? sent : new JsonBody(undefined, []);
-  const checked = body.validate(value);
-  const seen = new Set(formErrors.map(({ pointer }) => pointer));
-  const fieldErrors = (checked.errors ?? []).filter(({ pointer }) => !seen.has(pointer));
-  const errors = [...formErrors, ...fieldErrors];
-  return errors.length === 0 ? { value: checked.value } : { error: new InvalidRequest(errors) };
+  const { value: valid, errors = [] } = body.validate(value);
+  if (formErrors.length + errors.length === 0) return { value: valid };
+  // One error a place: of two things wrong with a value, the first says enough.
+  const byPointer = new Map<string, FieldError>();
+  for (const error of [...formErrors, ...errors]) {
+    if (!byPointer.has(error.pointer)) byPointer.set(error.pointer, error);
+  }
+  return { error: new InvalidRequest([...byPointer.values()]) };
 }
 
 function acceptJsonOnly(server: FastifyInstance): void {

@@ -70,16 +70,20 @@ function refuseOperatorFields(ask: RankRequest): void {
 }
 
 /** Figures only: no viewer, no posts. */
-function recordLine(record: RankRecord) {
+function recordLine({ pipeline, items, weightsChecksum, modelVersions, experiments }: RankRecord) {
   return {
-    items: record.items,
-    pipeline_ms: record.totalMs,
+    items,
+    pipeline_ms: pipeline.totalMs,
+    stage_ms: pipeline.stageMs,
+    // name → [ms, rows in, rows out]
     components: Object.fromEntries(
-      record.components.map((part) => [part.component, [part.ms, part.rowsIn, part.rowsOut]]),
+      pipeline.components
+        .filter((part) => part.enabled)
+        .map((part) => [part.name, [part.ms, part.rowsIn, part.rowsOut]]),
     ),
-    degraded: record.failures.map(({ component, kind }) => `${component}:${kind}`),
-    weights_checksum: record.weightsChecksum,
-    model_versions: record.modelVersions,
-    experiments: record.experiments,
+    degraded: pipeline.failures.map(({ component, kind }) => `${component}:${kind}`),
+    weights_checksum: weightsChecksum,
+    model_versions: modelVersions,
+    experiments,
   };
 }

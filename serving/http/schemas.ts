@@ -112,10 +112,17 @@ export const RankResponseSchema = z.strictObject({
   weights_checksum: z.string().describe("GET /v1/versions/{checksum} tells its content for ever"),
   experiments: z.array(z.strictObject({ key: z.string(), variation: z.int().min(0) })),
   degraded: z
-    .array(z.strictObject({ component: z.string(), reason: z.string() }))
+    .array(z.strictObject({ component: z.string(), kind: z.string() }))
     .describe("Components that failed or were late and were done without"),
   dropped: z
-    .array(z.strictObject({ post_id: Id, component: z.string(), rule: z.string() }))
+    .array(
+      z.strictObject({
+        post_id: Id,
+        source: z.string(),
+        component: z.string(),
+        rule: z.string().optional(),
+      }),
+    )
     .optional()
     .describe("With explain: every candidate that is not on the page"),
 });

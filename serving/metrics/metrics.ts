@@ -105,14 +105,15 @@ export function createMetrics(): Metrics {
     },
     ranked(record) {
       const { product } = record;
-      pipelines.observe({ product }, record.totalMs / 1_000);
+      pipelines.observe({ product }, record.pipeline.totalMs / 1_000);
       items.observe({ product }, record.items);
-      for (const { stage, component, ms, rowsIn, rowsOut } of record.components) {
-        components.observe({ stage, component }, ms / 1_000);
-        rows.inc({ stage, component, direction: "in" }, rowsIn);
-        rows.inc({ stage, component, direction: "out" }, rowsOut);
+      for (const { stage, name, enabled, ms, rowsIn, rowsOut } of record.pipeline.components) {
+        if (!enabled) continue;
+        components.observe({ stage, component: name }, ms / 1_000);
+        rows.inc({ stage, component: name, direction: "in" }, rowsIn);
+        rows.inc({ stage, component: name, direction: "out" }, rowsOut);
       }
-      for (const { component, kind } of record.failures) failures.inc({ component, kind });
+      for (const { component, kind } of record.pipeline.failures) failures.inc({ component, kind });
       for (const { key, variation } of record.experiments) {
         arms.inc({ experiment: key, variation: String(variation) });
       }
