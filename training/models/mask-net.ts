@@ -1,0 +1,107 @@
+import type { Random } from "../../datasets/random.ts";
+import { ops } from "../graph/ops.ts";
+import { constant, type Value } from "../graph/value.ts";
+import { filled, glorotUniform, type ParameterSet } from "./parameter-set.ts";
+
+export interface MaskNetConfig {
+  /** Parallel mask blocks. */
+  readonly blocks: number;
+  /** Hidden units of each block's mask. */
+  readonly maskHidden: number;
+  /** Outputs of each block. */
+  readonly blockOutput: number;
+  /** Layers of the shared trunk over all blocks. */
+  readonly trunk: readonly number[];
+  /** Hidden units of each head's tower. */
+  readonly tower: number;
+}
+
+/**
+ * Parallel MaskNet: x [n, d] → logits [n, heads]. `dropout` [n, trunk's last] multiplies what the towers read.
+ * Each block is relu(LN(W·(x ⊙ mask))) with mask = W2·relu(W1·x), the blocks are joined, a shared trunk follows, then
+ * one small tower a head.
+ * Source: Wang, She, Zhang (2021), "MaskNet", §3.2–3.4 and fig. 3 (parallel); the-algorithm-ml, recap/model/mask_net.py.
+ * Deviation: mask biases start at 1, so that training starts from a plain network.
+ */
+export function maskNet(
+  x: Value,
+  config: MaskNetConfig,
+  biases: Float32Array,
+  parameters: ParameterSet,
+  random: Random,
+  dropout?: Value,
+): Value {
+  const { blocks, maskHidden, blockOutput } = config;
+  const width = x.shape[1] as number;
+  const weights = (name: string, shape: readonly number[]): Value =>
+    parameters.add(name, shape, glorotUniform(random));
+  const bias = (name: string, size: number, value = 0): Value =>
+    parameters.add(name, [size], filled(value));
+
+  // The first mask layer of all blocks is one matrix product; each column belongs to one block.
+  const hidden = ops.relu(
+    ops.add(
+      ops.matmul(x, weights("mask_in", [width, blocks * maskHidden])),
+      bias("mask_in_bias", blocks * maskHidden),
+    ),
+  ); // [n, blocks · maskHidden]
+  const pieces = ops.split(hidden, Array(blocks).fill(maskHidden), 1);
+  const outputs = pieces.map((piece, b) => {
+    const mask = ops.add(
+      ops.matmul(piece, weights(`mask_out_${b}`, [maskHidden, width])),
+      bias(`mask_out_bias_${b}`, width, 1),
+    ); // [n, width]
+    const mixed = ops.matmul(ops.mul(x, mask), weights(`block_${b}`, [width, blockOutput]));
+    const normal = ops.layerNorm(
+      mixed,
+      bias(`block_scale_${b}`, blockOutput, 1),
+      bias(`block_shift_${b}`, blockOutput),
+    );
+    return ops.relu(normal); // [n, blockOutput]
+  });
+  let shared = ops.concat(outputs, 1); // [n, blocks · blockOutput]
+  config.trunk.forEach((size, layer) => {
+    const from = shared.shape[1] as number;
+    shared = ops.relu(
+      ops.add(
+        ops.matmul(shared, weights(`trunk_${layer}`, [from, size])),
+        bias(`trunk_bias_${layer}`, size),
+      ),
+    );
+  });
+  if (dropout) shared = ops.mul(shared, dropout);
+  return towers(shared, config.tower, biases, parameters, random);
+}
+
+/**
+ * One tower a head, relu(W·x) then a weighted sum, as two wide products: the first layers of all heads side by side,
+ * the second a block-diagonal matrix. `biases`: each head's starting logit, the log-odds of its base rate.
+ */
+function towers(
+  x: Value,
+  size: number,
+  biases: Float32Array,
+  parameters: ParameterSet,
+  random: Random,
+): Value {
+  const heads = biases.length;
+  const from = x.shape[1] as number;
+  const wide = heads * size;
+  const hidden = ops.relu(
+    ops.add(
+      ops.matmul(
+        x,
+        parameters.add("tower_in", [from, wide], (data) => glorotUniform(random)(data, from, size)),
+      ),
+      parameters.add("tower_in_bias", [wide], filled(0)),
+    ),
+  ); // [n, heads · size]
+  const diagonal = new Float32Array(wide * heads);
+  for (let unit = 0; unit < wide; unit++) diagonal[unit * heads + Math.floor(unit / size)] = 1;
+  const outWeights = parameters.add("tower_out", [wide, 1], (data) =>
+    glorotUniform(random)(data, size, 1),
+  );
+  const out = ops.mul(outWeights, constant(diagonal, [wide, heads])); // [heads · size, heads]
+  const bias = parameters.add("tower_out_bias", [heads], (data) => data.set(biases));
+  return ops.add(ops.matmul(hidden, out), bias);
+}

@@ -1,0 +1,115 @@
+import { random } from "../../datasets/random.ts";
+import type { TrainingRows } from "../../features/rows.ts";
+import { ops } from "../graph/ops.ts";
+import { input, parameter, type Value } from "../graph/value.ts";
+import { IdEmbeddings } from "../models/id-embeddings.ts";
+import { inputStatistics, inputTransform } from "../models/input-transform.ts";
+import { logistic } from "../models/logistic.ts";
+import { maskNet } from "../models/mask-net.ts";
+import { headOutputs, multiHeadLoss } from "../models/multi-head-loss.ts";
+import { ParameterSet } from "../models/parameter-set.ts";
+import { type HeadStatistics, startingLogit } from "./head-statistics.ts";
+import type { RankerNetwork } from "./ranker-network.ts";
+import type { HeavyOptions } from "./ranker-options.ts";
+import { featureColumns } from "./row-columns.ts";
+
+/** Training rows that input statistics are taken from, evenly over time: means are steady long before this many. */
+const STATISTICS_ROWS = 200_000;
+
+interface NetworkRequest {
+  readonly train: TrainingRows;
+  readonly featureNames: readonly string[];
+  readonly heads: readonly HeadStatistics[];
+  readonly seed: number;
+}
+
+interface Inputs {
+  readonly features: Value;
+  readonly transformed: Value;
+  readonly biases: Float32Array;
+}
+
+function inputs({ train, featureNames, heads }: NetworkRequest): Inputs {
+  const columns = featureColumns(train, featureNames);
+  const features = input("features", ["n", columns.length]);
+  const statistics = inputStatistics(
+    train.features,
+    train.n,
+    train.featureNames.length,
+    columns,
+    Math.ceil(train.n / STATISTICS_ROWS),
+  );
+  return {
+    features,
+    transformed: inputTransform(features, statistics),
+    biases: Float32Array.from(heads, startingLogit),
+  };
+}
+
+/** Multi-head logistic regression over the named features. */
+export function logisticNetwork(request: NetworkRequest): RankerNetwork {
+  const { heads, featureNames } = request;
+  const { transformed, biases } = inputs(request);
+  const parameters = new ParameterSet();
+  const kinds = heads.map(({ kind }) => kind);
+  const raw = logistic(transformed, biases, parameters);
+  return {
+    featureNames,
+    idNames: [],
+    headNames: heads.map(({ name }) => name),
+    kinds,
+    parameters,
+    loss: multiHeadLoss(raw, kinds),
+    raw,
+    outputs: headOutputs(raw, kinds),
+  };
+}
+
+/** Parallel MaskNet over the named features and the rows' ids. */
+export function heavyNetwork(request: NetworkRequest, options: HeavyOptions): RankerNetwork {
+  const { heads, featureNames, seed, train } = request;
+  const { transformed, biases } = inputs(request);
+  const parameters = new ParameterSet();
+  const kinds = heads.map(({ kind }) => kind);
+  const { idWidth, dropout } = options;
+  const idNames = idWidth > 0 ? train.idNames : [];
+  const embeddings =
+    idNames.length > 0
+      ? new IdEmbeddings(idNames.length, {
+          buckets: options.idBuckets,
+          width: idWidth,
+          dropout: options.idDropout,
+          learningRate: options.idLearningRate,
+          l2: options.idL2,
+        })
+      : undefined;
+  const embedded = embeddings?.trainingInput();
+  const last = options.trunk.at(-1) ?? options.blocks * options.blockOutput;
+  const mask = dropout > 0 ? input("dropout", ["n", last]) : undefined;
+  const draws = random(seed, "weights");
+  const network = (ids: Value | undefined, dropped?: Value): Value =>
+    maskNet(
+      ids ? ops.concat([transformed, ids], 1) : transformed,
+      options,
+      biases,
+      parameters,
+      draws,
+      dropped,
+    );
+  const training = network(embedded, mask);
+  const served = embeddings?.inferenceInput(
+    parameter("id_table", [embeddings.columns * options.idBuckets, idWidth]),
+  );
+  return {
+    featureNames,
+    idNames,
+    headNames: heads.map(({ name }) => name),
+    kinds,
+    parameters,
+    loss: multiHeadLoss(training, kinds),
+    raw: network(embedded),
+    outputs: headOutputs(network(served), kinds),
+    ...(embeddings && embedded && { embeddings, embedded }),
+    ...(mask && { dropout: { width: last, rate: dropout } }),
+  };
+}

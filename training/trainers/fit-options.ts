@@ -1,0 +1,31 @@
+import { z } from "zod";
+
+/** How a network is fitted. Unknown keys are refused. */
+export const FitOptions = z.strictObject({
+  /** Rows per step: large enough for the matrix products to run at full speed. */
+  batchSize: z.int().min(1).default(1024),
+  /** Passes over the training rows after which training ends in any case; the learning rate decays towards it. */
+  maxPasses: z.number().positive().default(3),
+  /** Validation losses taken per pass: a small gated network reaches its best within 1–3 passes. */
+  evaluationsPerPass: z.int().min(1).default(4),
+  /** Ends after this many passes without a better validation loss. */
+  patiencePasses: z.number().positive().default(1),
+  /** Validation rows that early stopping reads, evenly over time. */
+  evaluationRows: z.int().min(1).default(50_000),
+  learningRate: z.number().positive().default(1e-3),
+  /** Steps of linear warm-up. */
+  rampSteps: z.int().min(0).default(100),
+  /** Share of the learning rate left at the end of maxPasses. */
+  learningRateFloor: z.number().min(0).max(1).default(0.05),
+  beta1: z.number().min(0).lt(1).default(0.9),
+  beta2: z.number().min(0).lt(1).default(0.999),
+  epsilon: z.number().positive().default(1e-7),
+  /** Decoupled, on matrices only. */
+  weightDecay: z.number().min(0).default(0.01),
+  /**
+   * Loss weight of a binary head = (entropy of a 10 % head ÷ its own entropy) to this power: 0 leaves rare heads almost no
+   * say, 1 makes all heads equally loud.
+   */
+  headBalance: z.number().min(0).max(1).default(0.5),
+});
+export type FitOptions = z.infer<typeof FitOptions>;

@@ -1,0 +1,40 @@
+import { z } from "zod";
+import { FitOptions } from "./fit-options.ts";
+
+/** The heavy ranker's own settings; with about 100 features the defaults make .4–.5 M parameters. */
+export const HeavyOptions = z.strictObject({
+  blocks: z.int().min(1).default(3),
+  maskHidden: z.int().min(1).default(128),
+  blockOutput: z.int().min(1).default(128),
+  trunk: z.array(z.int().min(1)).default([256, 128]),
+  tower: z.int().min(1).default(32),
+  /** Dropout on what the towers read; heads with few positives overfit first, in their towers. */
+  dropout: z.number().min(0).lt(1).default(0.1),
+  /** Rows of each id table. Ids past this many share rows, which costs little at these widths. */
+  idBuckets: z.int().min(2).default(16_384),
+  /** Width of an id's embedding; 0 = no ids. Small, because ids are memorised sooner than they generalise. */
+  idWidth: z.int().min(0).default(8),
+  /** Share of ids hidden while training. */
+  idDropout: z.number().min(0).lt(1).default(0.3),
+  idLearningRate: z.number().positive().default(0.02),
+  idL2: z.number().min(0).default(0.01),
+});
+export type HeavyOptions = z.infer<typeof HeavyOptions>;
+
+/** Which runtime trains. `tfjs` needs @tensorflow/tfjs-node or @tensorflow/tfjs installed. */
+export const EngineName = z.enum(["onnx", "tfjs"]);
+
+export const RankerOptions = z.strictObject({
+  fit: FitOptions.partial().default({}),
+  heavy: HeavyOptions.partial().default({}),
+  engine: EngineName.default("onnx"),
+});
+export type RankerOptions = z.input<typeof RankerOptions>;
+
+/** A logistic regression takes larger steps than a deep network, and more of them. */
+export const LOGISTIC_FIT: Partial<FitOptions> = {
+  learningRate: 5e-3,
+  weightDecay: 0,
+  maxPasses: 4,
+  headBalance: 1,
+};

@@ -1,0 +1,149 @@
+import { z } from "zod";
+import { RoostError } from "../../errors.ts";
+import type { TrainingRows } from "../../features/rows.ts";
+import { chooseEngine } from "../engines/choose-engine.ts";
+import { toOnnx } from "../graph/to-onnx.ts";
+import { heavyNetwork, logisticNetwork } from "./build-network.ts";
+import { calibrateHeads } from "./calibration.ts";
+import { type FitProgress, fitNetwork } from "./fit.ts";
+import { FitOptions } from "./fit-options.ts";
+import { headMetrics } from "./head-metrics.ts";
+import { type HeadStatistics, headStatistics } from "./head-statistics.ts";
+import { HeavyOptions, LOGISTIC_FIT, RankerOptions } from "./ranker-options.ts";
+import { weightTensors } from "./snapshot.ts";
+import { type RankerKind, TrainedModel } from "./trained-model.ts";
+
+export interface TrainRankerRequest {
+  /** `heavy`: parallel MaskNet with ids. `light` and `past_rates`: logistic regression over `featureSubset`. */
+  readonly kind: RankerKind;
+  readonly train: TrainingRows;
+  /** Rows later than all of `train`: they stop training and fit the calibration. */
+  readonly validation: TrainingRows;
+  /** Features that the model reads, in this order; all by default. */
+  readonly featureSubset?: readonly string[];
+  readonly seed: number;
+  /** Threads of onnxruntime, the calling one included. */
+  readonly threads: number;
+  readonly options?: RankerOptions;
+  /** Bootstrap resamples of the metrics in the bundle; 0 = none are computed. Default 200. */
+  readonly metricRounds?: number;
+  readonly onProgress?: (progress: FitProgress) => void;
+  readonly signal?: AbortSignal;
+  /** File that an interrupted run continues from. */
+  readonly checkpoint?: string;
+}
+
+/**
+ * Trains, calibrates and measures one ranker. Runs on the calling thread and blocks its event loop step by step.
+ * Same arguments, same model bytes.
+ * @throws BAD_DATASET for empty rows, unknown features or heads, or validation rows that start before training rows end
+ * @throws BAD_ARGUMENT for unknown options, a foreign checkpoint, or an engine that is not installed
+ */
+export async function trainRanker(request: TrainRankerRequest): Promise<TrainedModel> {
+  const { kind, train, validation, seed, threads } = request;
+  checkSplit(train, validation);
+  const options = parse(RankerOptions, request.options ?? {});
+  const fitOptions = parse(FitOptions, {
+    ...(kind === "heavy" ? {} : LOGISTIC_FIT),
+    ...options.fit,
+  });
+  const heads = headStatistics(train);
+  const featureNames = request.featureSubset ?? train.featureNames;
+  const base = { train, featureNames, heads, seed };
+  const heavyOptions = parse(HeavyOptions, options.heavy);
+  const network = kind === "heavy" ? heavyNetwork(base, heavyOptions) : logisticNetwork(base);
+  const engine = await chooseEngine(options.engine, threads);
+  const result = await fitNetwork({
+    network,
+    engine,
+    train,
+    validation,
+    headWeights: headLossWeights(heads, fitOptions.headBalance),
+    seed,
+    options: fitOptions,
+    onProgress: request.onProgress,
+    signal: request.signal,
+    checkpoint: request.checkpoint,
+  });
+
+  const { embeddings } = network;
+  const uncalibrated = await TrainedModel.load(
+    {
+      kind,
+      onnx: toOnnx({ outputs: { outputs: network.outputs }, weights: weightTensors(network) }),
+      featureNames,
+      ids: network.idNames.map((name) => ({ name, buckets: embeddings?.options.buckets ?? 2 })),
+      heads,
+      calibration: heads.map(() => ({ kind: "platt", a: 1, b: 0 })),
+      metrics: {},
+      fit: result,
+      seed,
+      parameters: network.parameters.count,
+      settings: {
+        engine: engine.name,
+        fit: fitOptions,
+        ...(kind === "heavy" && { heavy: heavyOptions }),
+        ...(embeddings && { embedding_parameters: embeddings.optimiser.table.length }),
+        validation_rows: validation.n,
+        best_passes: result.bestPasses,
+        best_validation_loss: finite(result.bestValidationLoss),
+      },
+      rows: {
+        n: train.n,
+        fromMs: train.timeMs[0] as number,
+        toMs: train.timeMs[train.n - 1] as number,
+      },
+    },
+    threads,
+  );
+  const outputs = await uncalibrated.outputs(validation);
+  await uncalibrated.close();
+  const calibration = calibrateHeads(outputs, validation, heads);
+  const model = await TrainedModel.load({ ...uncalibrated.parts, calibration }, threads);
+  const rounds = request.metricRounds ?? 200;
+  if (rounds === 0 || validation.n === 0) return model;
+  const metrics = headMetrics(await model.predict(validation), validation, heads, { seed, rounds });
+  await model.close();
+  return TrainedModel.load({ ...model.parts, metrics }, threads);
+}
+
+/** The entropy, in nats, of a head that happens on 10 % of impressions: the unit of loss weights. */
+const COMMON_ENTROPY = 0.325;
+
+/**
+ * Loss weight per head: 0 without positives, else (0.325 ÷ entropy of its rate) to the power `balance`; 1 for continuous
+ * heads, whose loss is of that size in their unit.
+ */
+export function headLossWeights(heads: readonly HeadStatistics[], balance: number): Float32Array {
+  return Float32Array.from(heads, ({ kind, mean, positives }) => {
+    if (positives === 0) return 0;
+    if (kind === "continuous") return 1;
+    const rate = Math.min(Math.max(mean, 1e-7), 1 - 1e-7);
+    const entropy = -(rate * Math.log(rate) + (1 - rate) * Math.log(1 - rate));
+    return (COMMON_ENTROPY / entropy) ** balance;
+  });
+}
+
+function checkSplit(train: TrainingRows, validation: TrainingRows): void {
+  if (train.n === 0) throw new RoostError("BAD_DATASET", "there are no training rows");
+  if (validation.n === 0) throw new RoostError("BAD_DATASET", "there are no validation rows");
+  for (const [name, a, b] of [
+    ["heads", train.headNames, validation.headNames],
+    ["ids", train.idNames, validation.idNames],
+  ] as const)
+    if (a.join() !== b.join())
+      throw new RoostError("BAD_DATASET", `training and validation rows differ in their ${name}`);
+  if ((validation.timeMs[0] as number) < (train.timeMs[train.n - 1] as number))
+    throw new RoostError(
+      "BAD_DATASET",
+      "validation rows start before the training rows end; split by time",
+    );
+}
+
+function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw new RoostError("BAD_ARGUMENT", z.prettifyError(result.error), result.error);
+}
+
+const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
