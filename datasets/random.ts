@@ -44,63 +44,88 @@ function mix(value: number): number {
 
 /** A generator for this seed and path of keys (sfc32; Doty-Humphrey, PractRand). Same arguments, same stream. */
 export function random(seed: number, ...keys: (string | number)[]): Random {
-  let a = hash32(seed, ...keys, 1) | 0;
-  let b = hash32(seed, ...keys, 2) | 0;
-  let c = hash32(seed, ...keys, 3) | 0;
-  let counter = 1;
-  let spare = Number.NaN;
+  return new Sfc32(
+    hash32(seed, ...keys, 1) | 0,
+    hash32(seed, ...keys, 2) | 0,
+    hash32(seed, ...keys, 3) | 0,
+  );
+}
 
-  const bits = (): number => {
-    const t = (((a + b) | 0) + counter) | 0;
-    counter = (counter + 1) | 0;
-    a = b ^ (b >>> 9);
-    b = (c + (c << 3)) | 0;
-    c = ((c << 21) | (c >>> 11)) + t;
-    c |= 0;
-    return t >>> 0;
-  };
-  for (let i = 0; i < 8; i++) bits();
+/** A class, not closures: generators are made by the million, one for each thing drawn. */
+class Sfc32 implements Random {
+  #a: number;
+  #b: number;
+  #c: number;
+  #counter = 1;
+  #spare = Number.NaN;
 
-  const next = (): number => bits() / 0x100000000;
-  const open = (): number => (bits() + 0.5) / 0x100000000;
-  const normal = (): number => {
-    if (!Number.isNaN(spare)) {
-      const value = spare;
-      spare = Number.NaN;
+  constructor(a: number, b: number, c: number) {
+    this.#a = a;
+    this.#b = b;
+    this.#c = c;
+    for (let i = 0; i < 8; i++) this.#bits();
+  }
+
+  next(): number {
+    return this.#bits() / 0x100000000;
+  }
+
+  below(n: number): number {
+    return Math.floor(this.next() * n);
+  }
+
+  normal(): number {
+    if (!Number.isNaN(this.#spare)) {
+      const value = this.#spare;
+      this.#spare = Number.NaN;
       return value;
     }
-    const radius = Math.sqrt(-2 * Math.log(open()));
-    const angle = 2 * Math.PI * next();
-    spare = radius * Math.sin(angle);
+    const radius = Math.sqrt(-2 * Math.log(this.#open()));
+    const angle = 2 * Math.PI * this.next();
+    this.#spare = radius * Math.sin(angle);
     return radius * Math.cos(angle);
-  };
-  const gamma = (shape: number): number => {
-    if (shape < 1) return gamma(shape + 1) * open() ** (1 / shape);
+  }
+
+  exponential(): number {
+    return -Math.log(this.#open());
+  }
+
+  gumbel(): number {
+    return -Math.log(-Math.log(this.#open()));
+  }
+
+  gamma(shape: number): number {
+    if (shape < 1) return this.gamma(shape + 1) * this.#open() ** (1 / shape);
     const d = shape - 1 / 3;
     const k = 1 / Math.sqrt(9 * d);
     for (;;) {
-      const x = normal();
+      const x = this.normal();
       const v = (1 + k * x) ** 3;
       if (v <= 0) continue;
-      if (Math.log(open()) < 0.5 * x * x + d - d * v + d * Math.log(v)) return d * v;
+      if (Math.log(this.#open()) < 0.5 * x * x + d - d * v + d * Math.log(v)) return d * v;
     }
-  };
+  }
 
-  return {
-    next,
-    below: (n) => Math.floor(next() * n),
-    normal,
-    exponential: () => -Math.log(open()),
-    gumbel: () => -Math.log(-Math.log(open())),
-    gamma,
-    poisson: (mean) => {
-      if (mean > 30) return Math.max(0, Math.round(mean + Math.sqrt(mean) * normal()));
-      const limit = Math.exp(-mean);
-      let n = 0;
-      for (let product = next(); product > limit; product *= next()) n++;
-      return n;
-    },
-  };
+  poisson(mean: number): number {
+    if (mean > 30) return Math.max(0, Math.round(mean + Math.sqrt(mean) * this.normal()));
+    const limit = Math.exp(-mean);
+    let n = 0;
+    for (let product = this.next(); product > limit; product *= this.next()) n++;
+    return n;
+  }
+
+  #open(): number {
+    return (this.#bits() + 0.5) / 0x100000000;
+  }
+
+  #bits(): number {
+    const t = (((this.#a + this.#b) | 0) + this.#counter) | 0;
+    this.#counter = (this.#counter + 1) | 0;
+    this.#a = this.#b ^ (this.#b >>> 9);
+    this.#b = (this.#c + (this.#c << 3)) | 0;
+    this.#c = (((this.#c << 21) | (this.#c >>> 11)) + t) | 0;
+    return t >>> 0;
+  }
 }
 
 /** Shuffles in place (Fisher–Yates) and returns the same array. */
