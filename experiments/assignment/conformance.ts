@@ -134,9 +134,11 @@ function documentsOfUnit(
   );
 }
 
+/** Numbers to 8 digits, keys that hold undefined left out. */
 function rounded(value: unknown): unknown {
   if (typeof value === "number") return Math.round(value * 1e8) / 1e8;
   if (Array.isArray(value)) return value.map(rounded);
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, rounded(each)]));
+  const present = Object.entries(value).filter(([, each]) => each !== undefined);
+  return Object.fromEntries(present.map(([key, each]) => [key, rounded(each)]));
 }

@@ -55,15 +55,15 @@ export interface ExperimentResult {
   readonly hashUsed: boolean;
   readonly variationId: number;
   readonly key: string;
-  readonly name?: string;
+  readonly name: string | undefined;
   readonly value: unknown;
   readonly hashAttribute: string;
   /** As in the attributes, "" when missing. */
   readonly hashValue: unknown;
-  /** In [0, 1); absent when no arm was drawn. */
-  readonly bucket?: number;
+  /** In [0, 1); undefined when no arm was drawn. */
+  readonly bucket: number | undefined;
   readonly stickyBucketUsed: boolean;
-  readonly passthrough?: boolean;
+  readonly passthrough: boolean | undefined;
 }
 
 export interface Outcome {
@@ -87,7 +87,8 @@ export function runExperiment(given: Experiment, context: EvaluationContext): Ou
   if (count < 2) return excluded("too_few_variations", given, context);
   if (context.enabled === false) return excluded("disabled", given, context);
 
-  const experiment = { ...given, ...context.overrides?.[given.key] };
+  const override = context.overrides?.[given.key];
+  const experiment = override === undefined ? given : { ...given, ...override };
   const { key } = experiment;
   const queried = queryStringVariation(key, context.url ?? "", count);
   if (queried !== null) return forced("query_string", experiment, context, queried);
@@ -140,7 +141,11 @@ function excluded(
   context: EvaluationContext,
   stickyBucketUsed = false,
 ): Outcome {
-  const result = resultOf(experiment, context, -1, { hashUsed: false, stickyBucketUsed });
+  const result = resultOf(experiment, context, -1, {
+    hashUsed: false,
+    stickyBucketUsed,
+    bucket: undefined,
+  });
   return { reason, result };
 }
 
@@ -150,7 +155,7 @@ function forced(
   context: EvaluationContext,
   variation: number,
 ): Outcome {
-  const drawn = { hashUsed: false, stickyBucketUsed: false };
+  const drawn = { hashUsed: false, stickyBucketUsed: false, bucket: undefined };
   return { reason, result: resultOf(experiment, context, variation, drawn) };
 }
 
@@ -158,22 +163,25 @@ function resultOf(
   experiment: Experiment,
   context: EvaluationContext,
   variation: number,
-  drawn: { hashUsed: boolean; stickyBucketUsed: boolean; bucket?: number },
+  drawn: { hashUsed: boolean; stickyBucketUsed: boolean; bucket: number | undefined },
 ): ExperimentResult {
   const inExperiment = variation >= 0 && variation < experiment.variations.length;
   const variationId = inExperiment ? variation : 0;
   const meta = experiment.meta?.[variationId];
   const unit = hashedUnit(experiment, context);
+  // One literal of a fixed shape: spreads made this the dearest line of an assignment.
   return {
-    ...drawn,
     inExperiment,
+    hashUsed: drawn.hashUsed,
     variationId,
     key: meta?.key || String(variationId),
+    name: meta?.name,
     value: experiment.variations[variationId],
     hashAttribute: unit.attribute,
     hashValue: unit.raw,
-    ...(meta?.name && { name: meta.name }),
-    ...(meta?.passthrough && { passthrough: true }),
+    bucket: drawn.bucket,
+    stickyBucketUsed: drawn.stickyBucketUsed,
+    passthrough: meta?.passthrough,
   };
 }
 
