@@ -63,6 +63,11 @@ const CODES = {
     meaning: "a scorer returned no finite score",
     remedy: "check the model and the feature matrix of the named component",
   },
+  INFERENCE_FAILED: {
+    status: 503,
+    meaning: "a model could not be run",
+    remedy: "ask again: a dead worker is replaced; if it persists, check the model's bundle",
+  },
   COMPONENT_FAILED: {
     status: 502,
     meaning: "a required component failed",

@@ -35,6 +35,8 @@ export interface Failure {
 export interface ComponentRun {
   readonly stage: StageName;
   readonly name: string;
+  /** Why it drops candidates, where it gives no rule for each. */
+  readonly rule: string;
   /** False when its `enabled` said no. */
   enabled: boolean;
   rowsIn: number;
@@ -71,12 +73,12 @@ export class RequestRecord {
   totalMs = 0;
   readonly #index = new Map<string, number>();
 
-  /** The index in `components` of this component, added when it is new. */
-  component(stage: StageName, name: string): number {
+  /** The index in `components` of this component, added when it is new. `rule`: why it drops candidates. */
+  component(stage: StageName, name: string, rule = name): number {
     const known = this.#index.get(name);
     if (known !== undefined) return known;
     const index = this.components.length;
-    this.components.push({ stage, name, enabled: true, rowsIn: 0, rowsOut: 0, ms: 0 });
+    this.components.push({ stage, name, rule, enabled: true, rowsIn: 0, rowsOut: 0, ms: 0 });
     this.#index.set(name, index);
     return index;
   }
@@ -110,18 +112,17 @@ export class RequestRecord {
   }
 
   /** Every dropped candidate with the component and rule that dropped it. */
-  dropped(): { post_id: string; source: string; component: string; rule?: string }[] {
+  dropped(): { post_id: string; source: string; component: string; rule: string }[] {
     const { postIds, source, sourceNames, droppedBy, rules } = this.candidates;
-    const list: { post_id: string; source: string; component: string; rule?: string }[] = [];
+    const list: { post_id: string; source: string; component: string; rule: string }[] = [];
     for (let i = 0; i < droppedBy.length; i++) {
       const by = this.components[droppedBy[i] as number];
       if (by === undefined) continue;
-      const rule = rules.get(i);
       list.push({
         post_id: postIds[i] as string,
         source: sourceNames[source[i] as number] as string,
         component: by.name,
-        ...(rule === undefined ? {} : { rule }),
+        rule: rules.get(i) ?? by.rule,
       });
     }
     return list;

@@ -141,7 +141,7 @@ test("a filter sees only what the ones before it kept, and explain names the rul
   expect(record.dropped()).toEqual([
     { post_id: "1", source: "main", component: "first", rule: "listed" },
     { post_id: "2", source: "main", component: "first", rule: "listed" },
-    { post_id: "3", source: "main", component: "second" },
+    { post_id: "3", source: "main", component: "second", rule: "second" },
   ]);
 });
 
@@ -160,6 +160,7 @@ test("the light score decides which rows the heavy scorer sees", async () => {
     post_id: "6",
     source: "main",
     component: "light_cut",
+    rule: "below the best 4 by light score",
   });
 });
 

@@ -158,6 +158,11 @@ async function narrowed<Query>(
 }
 
 function keepBest(run: Run, table: CandidateTable, limit: number): CandidateTable {
+  const component = run.record.component(
+    "light_cut",
+    LIGHT_CUT,
+    `below the best ${limit} by light score`,
+  );
   const entry = run.record.run("light_cut", LIGHT_CUT);
   entry.rowsIn = table.n;
   entry.rowsOut = Math.min(table.n, limit);
@@ -165,7 +170,6 @@ function keepBest(run: Run, table: CandidateTable, limit: number): CandidateTabl
   const rows = topRows(table.score, table.postIds, limit);
   const kept = new Uint8Array(table.n);
   for (const row of rows) kept[row] = 1;
-  const component = run.record.component("light_cut", LIGHT_CUT);
   for (let row = 0; row < table.n; row++)
     if (kept[row] === 0) run.record.drop(table.origin[row] as number, component);
   return takeRows(table, rows);

@@ -124,8 +124,8 @@ async function hydrateWindow<Query>(
 
 /** What was ordered but is neither on the page nor dropped by a rule ranked too low for it. */
 function countBelow(run: Run, table: CandidateTable, page: Int32Array): void {
+  const component = run.record.component("selection", BELOW_PAGE, "ranked below the page");
   const entry = run.record.run("selection", BELOW_PAGE);
-  const component = run.record.component("selection", BELOW_PAGE);
   const onPage = new Uint8Array(table.n);
   for (const row of page) onPage[row] = 1;
   entry.rowsOut = page.length;

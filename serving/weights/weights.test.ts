@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { WORLD_HEADS } from "../../datasets/heads.ts";
 import { DEFAULT_PARAMS } from "../params.ts";
 import { loadPreset, PRESETS } from "./presets.ts";
-import { effectiveWeights, parseWeights } from "./weights.ts";
+import { effectiveWeights, parseWeights, weightsText } from "./weights.ts";
 
 const yaml = (weights: string, params = "{}") =>
   `name: mine\ndescription: of a test\nweights: ${weights}\nparams: ${params}\n`;
@@ -102,4 +102,14 @@ test("an override that is not usable is refused by pointer", () => {
   expect(() => effectiveWeights(base, { weights: { report: 5 }, params: { reserve: -1 } })).toThrow(
     /\/weights\/report must be ≤ 0.*\/params\/reserve must be in/,
   );
+});
+
+test("effective weights written as a text read back as the same version", async () => {
+  const effective = effectiveWeights(await loadPreset("x-2026"), {
+    weights: { favorite: 0, reply: 7.25 },
+    params: { reserve: 4 },
+  });
+  const read = parseWeights(weightsText(effective), "log");
+  expect(read.checksum).toBe(effective.checksum);
+  expect(effectiveWeights(read)).toEqual(effective);
 });

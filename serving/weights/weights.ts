@@ -165,3 +165,13 @@ export function effectiveWeights(
     total: positiveSum + negativeSum,
   };
 }
+
+/**
+ * Effective weights as a text that `parseWeights` reads back with the same checksum: kept as a version, it lets the
+ * checksum in a log line be resolved also when an arm or a request overrode something.
+ */
+export function weightsText({ name, checksum, heads, params }: EffectiveWeights): string {
+  const weights = Object.fromEntries(heads.map(({ head, weight }) => [head.name, weight]));
+  const description = `Effective weights ${checksum} that began from ${name}`;
+  return `${JSON.stringify({ name, description, weights, params }, null, 2)}\n`;
+}

@@ -1,0 +1,25 @@
+import type { BundleManifest } from "../../features/bundle.ts";
+
+/** Runs one model. */
+export interface Inference {
+  /**
+   * Raw outputs `[n, heads]` for features `[n, d]` (NaN = missing) and id buckets `[n, k]`, row-major, in the bundle's
+   * order. The arrays are read before this returns and may be reused after.
+   * @throws COLUMN_LENGTH when a matrix does not fit the model; INFERENCE_FAILED when the model or its worker fails;
+   * NOT_READY when it is closed; the signal's reason when it aborts.
+   */
+  run(
+    features: Float32Array,
+    ids: Int32Array,
+    n: number,
+    signal: AbortSignal,
+  ): Promise<Float32Array>;
+  /** Ends the workers; runs under way are refused with NOT_READY. */
+  close(): Promise<void>;
+}
+
+/** A model that answers, and what its outputs mean. */
+export interface ServedModel {
+  readonly manifest: BundleManifest;
+  readonly inference: Inference;
+}
