@@ -68,6 +68,7 @@ export class VersionStore {
   readonly #audit: Database<AuditLine, [string, string, number]>;
   readonly #files: Database<string, [string, string]>;
   readonly #kinds: ReadonlyMap<string, ConfigKind<unknown>>;
+  readonly #listeners = new Set<(kind: string, name: string) => void>();
 
   /** @param kinds what texts may be put; a text is parsed before it is kept */
   constructor(directory: string, kinds: readonly ConfigKind<unknown>[]) {
@@ -105,6 +106,11 @@ export class VersionStore {
 
   current(kind: string, name: string): Pointer | undefined {
     return NAME.test(kind) && NAME.test(name) ? this.#pointers.get([kind, name]) : undefined;
+  }
+
+  /** Makes the next read see what other processes wrote: within a turn of the event loop LMDB reads one snapshot. */
+  seeOthers(): void {
+    this.#root.resetReadTxn();
   }
 
   /** Every kind and name in force. */
@@ -151,7 +157,19 @@ export class VersionStore {
       );
     }
     await this.#root.flushed;
+    for (const listener of this.#listeners) listener(kind, name);
     return outcome;
+  }
+
+  /** Calls `listener` after every move made through this object; gives what ends that. */
+  onMove(listener: (kind: string, name: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** The audit line of one revision. */
+  moveOf(kind: string, name: string, revision: number): AuditLine | undefined {
+    return this.#audit.get([kind, name, revision]);
   }
 
   /** The moves of a pointer, oldest first. */
