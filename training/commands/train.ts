@@ -1,0 +1,242 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { Command, InvalidArgumentError } from "commander";
+import { type DatasetManifest, readManifest } from "../../datasets/dataset.ts";
+import { RoostError } from "../../errors.ts";
+import type { BundleManifest } from "../../features/bundle.ts";
+import { schemaHash } from "../../features/registry.ts";
+import { rowsBetween } from "../../features/replay.ts";
+import type { TrainingRows } from "../../features/rows.ts";
+import { datasetRows, usableFeatures } from "../dataset-rows.ts";
+import { HEAVY_FEATURES, HEAVY_IDS, LIGHT_FEATURES, PAST_RATE_FEATURES } from "../feature-sets.ts";
+import type { RankerOptions } from "../trainers/ranker-options.ts";
+import { trainRanker } from "../trainers/train-ranker.ts";
+import type { RankerKind } from "../trainers/trained-model.ts";
+
+export const RANKERS = ["light", "heavy", "past_rates"] as const satisfies readonly RankerKind[];
+
+/** The end of a data set's time for learning that stops training and fits the calibration. */
+const VALIDATION_SHARE = 0.15;
+const DAY_MS = 86_400_000;
+
+export interface TrainRequest {
+  readonly data: string;
+  /** Bundles go to `<out>/<kind>`. */
+  readonly out: string;
+  readonly rankers: readonly RankerKind[];
+  /** First moment that is not trained on; from there to `validateUntilMs` is validation. */
+  readonly trainUntilMs?: number;
+  readonly validateUntilMs?: number;
+  readonly seed: number;
+  readonly threads: number;
+  readonly options?: RankerOptions;
+  readonly metricRounds?: number;
+  /** A step's name and the share of it that is done. */
+  readonly onProgress?: (step: string, share: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface TrainReport {
+  readonly rows: { readonly train: number; readonly validation: number };
+  readonly useless_features: readonly string[];
+  readonly bundles: Readonly<Record<string, BundleManifest>>;
+  readonly seconds: Readonly<Record<string, number>>;
+}
+
+/** Replays a data set into rows, trains the asked rankers on the earlier and validates on the later ones, publishes. */
+export async function train(request: TrainRequest): Promise<TrainReport> {
+  const manifest = readManifest(request.data);
+  const split = splitTimes(manifest, request);
+  const progress = request.onProgress ?? (() => {});
+  const seconds: Record<string, number> = {};
+  const timed = async <T>(step: string, work: () => Promise<T>): Promise<T> => {
+    const startedAt = performance.now();
+    const result = await work();
+    seconds[step] = (performance.now() - startedAt) / 1000;
+    return result;
+  };
+
+  const all = await timed("features", () =>
+    datasetRows(request.data, manifest, {
+      features: HEAVY_FEATURES,
+      ids: HEAVY_IDS,
+      toMs: split.validateUntilMs,
+      onProgress: (events) => progress("features", Math.min(1, events / manifest.events)),
+    }),
+  );
+  progress("features", 1);
+  const rows = {
+    train: rowsBetween(all, Number.NEGATIVE_INFINITY, split.trainUntilMs),
+    validation: rowsBetween(all, split.trainUntilMs, split.validateUntilMs),
+  };
+  const { usable, useless } = usableFeatures(rows.train);
+
+  const bundles: Record<string, BundleManifest> = {};
+  for (const kind of request.rankers)
+    bundles[kind] = await timed(kind, () => trainOne(request, manifest, kind, rows, usable));
+  return {
+    rows: { train: rows.train.n, validation: rows.validation.n },
+    useless_features: useless,
+    bundles,
+    seconds,
+  };
+}
+
+async function trainOne(
+  request: TrainRequest,
+  manifest: DatasetManifest,
+  kind: RankerKind,
+  rows: { train: TrainingRows; validation: TrainingRows },
+  usable: readonly string[],
+): Promise<BundleManifest> {
+  const wanted =
+    kind === "heavy" ? HEAVY_FEATURES : kind === "light" ? LIGHT_FEATURES : PAST_RATE_FEATURES;
+  const known = new Set(usable);
+  const featureSubset = wanted.filter((name) => known.has(name));
+  const model = await trainRanker({
+    kind,
+    ...rows,
+    featureSubset,
+    seed: request.seed,
+    threads: request.threads,
+    ...(request.options === undefined ? {} : { options: request.options }),
+    ...(request.metricRounds === undefined ? {} : { metricRounds: request.metricRounds }),
+    ...(request.signal === undefined ? {} : { signal: request.signal }),
+    onProgress: ({ step, steps }) => request.onProgress?.(kind, step / steps),
+  });
+  try {
+    return await model.publish(join(request.out, kind), {
+      schemaHash: schemaHash(
+        model.parts.featureNames,
+        model.parts.ids.map(({ name }) => name),
+      ),
+      source: `${manifest.source} ${manifest.checksum.slice(0, 16)}`,
+    });
+  } finally {
+    await model.close();
+    request.onProgress?.(kind, 1);
+  }
+}
+
+/** @throws BAD_ARGUMENT when the times are not in order or outside the data set */
+function splitTimes(
+  manifest: DatasetManifest,
+  request: Pick<TrainRequest, "trainUntilMs" | "validateUntilMs">,
+): { trainUntilMs: number; validateUntilMs: number } {
+  const validateUntilMs =
+    request.validateUntilMs ?? manifest.held_out_from_ms ?? manifest.to_ms + 1;
+  const trainUntilMs =
+    request.trainUntilMs ??
+    Math.round(validateUntilMs - VALIDATION_SHARE * (validateUntilMs - manifest.from_ms));
+  if (!(manifest.from_ms < trainUntilMs && trainUntilMs < validateUntilMs))
+    throw new RoostError(
+      "BAD_ARGUMENT",
+      `training until ${iso(trainUntilMs)} and validating until ${iso(validateUntilMs)} leaves no rows: ` +
+        `the data run from ${iso(manifest.from_ms)} to ${iso(manifest.to_ms)}`,
+    );
+  if (manifest.held_out_from_ms !== undefined && validateUntilMs > manifest.held_out_from_ms)
+    throw new RoostError(
+      "BAD_ARGUMENT",
+      `--validate-until reaches into what is held out from ${iso(manifest.held_out_from_ms)} on`,
+    );
+  return { trainUntilMs, validateUntilMs };
+}
+
+const iso = (ms: number): string => new Date(ms).toISOString();
+
+/** `2022-05-01` = the end of that day in the data set's calendar; anything longer is taken as an ISO 8601 moment. */
+export function endOfDay(text: string, utcOffsetHours: number): number {
+  const ms = /^\d{4}-\d{2}-\d{2}$/.test(text)
+    ? Date.parse(`${text}T00:00:00Z`) + DAY_MS - utcOffsetHours * 3_600_000
+    : Date.parse(text);
+  if (Number.isNaN(ms))
+    throw new RoostError(
+      "BAD_ARGUMENT",
+      `"${text}" is no date; write 2022-05-01 or 2022-05-01T12:00Z`,
+    );
+  return ms;
+}
+
+export function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError("must be a whole number");
+  return value;
+}
+
+function rankerList(text: string): RankerKind[] {
+  const kinds = text.split(",").map((kind) => kind.trim());
+  for (const kind of kinds)
+    if (!(RANKERS as readonly string[]).includes(kind))
+      throw new InvalidArgumentError(`must be some of ${RANKERS.join(",")}`);
+  return kinds as RankerKind[];
+}
+
+interface TrainFlags {
+  data: string;
+  out?: string;
+  trainUntil?: string;
+  validateUntil?: string;
+  rankers: RankerKind[];
+  seed: number;
+  threads: number;
+  engine: "onnx" | "tfjs";
+  metricRounds: number;
+  json?: boolean;
+  progressJson?: boolean;
+}
+
+export function trainCommand(): Command {
+  return new Command("train")
+    .description("train rankers on a data set and publish their bundles")
+    .requiredOption("--data <dir>", "directory that roost simulate or roost import wrote")
+    .option("--out <dir>", "where the bundles go; <data>/models when not given")
+    .option("--train-until <date>", "last day (its end) to train on, or a moment")
+    .option("--validate-until <date>", "last day (its end) to validate on, or a moment")
+    .option("--rankers <list>", `some of ${RANKERS.join(",")}`, rankerList, [...RANKERS])
+    .option("--seed <n>", "seed of initial weights and row order", wholeNumber, 1)
+    .option("--threads <n>", "threads of the training runtime", wholeNumber, 2)
+    .option("--engine <name>", "onnx or tfjs", "onnx")
+    .option("--metric-rounds <n>", "bootstrap resamples of each metric", wholeNumber, 200)
+    .option("--json", "print the report as JSON")
+    .option("--progress-json", "print progress as one JSON object per line on standard error")
+    .action(async (flags: TrainFlags) => {
+      if (!existsSync(flags.data))
+        throw new RoostError("BAD_DATASET", `${flags.data} does not exist`);
+      const offset = readManifest(flags.data).utc_offset_hours;
+      const report = await train({
+        data: flags.data,
+        out: flags.out ?? join(flags.data, "models"),
+        rankers: flags.rankers,
+        ...(flags.trainUntil === undefined
+          ? {}
+          : { trainUntilMs: endOfDay(flags.trainUntil, offset) }),
+        ...(flags.validateUntil === undefined
+          ? {}
+          : { validateUntilMs: endOfDay(flags.validateUntil, offset) }),
+        seed: flags.seed,
+        threads: flags.threads,
+        options: { engine: flags.engine },
+        metricRounds: flags.metricRounds,
+        onProgress: (step, share) => {
+          if (flags.progressJson) process.stderr.write(`${JSON.stringify({ step, share })}\n`);
+        },
+      });
+      process.stdout.write(flags.json ? `${JSON.stringify(report, null, 2)}\n` : readable(report));
+    });
+}
+
+function readable(report: TrainReport): string {
+  const lines = [`${report.rows.train} training rows, ${report.rows.validation} validation rows`];
+  for (const [kind, bundle] of Object.entries(report.bundles)) {
+    const took = report.seconds[kind]?.toFixed(1);
+    lines.push(`\n${kind} ${bundle.version}: ${bundle.parameters} parameters, ${took} s`);
+    for (const [head, metrics] of Object.entries(bundle.metrics)) {
+      const cells = Object.entries(metrics).map(
+        ([name, { value, low, high }]) =>
+          `${name} ${value.toFixed(4)} (${low.toFixed(4)}–${high.toFixed(4)})`,
+      );
+      lines.push(`  ${head.padEnd(26)}${cells.join("  ")}`);
+    }
+  }
+  return `${lines.join("\n")}\n`;
+}
