@@ -94,6 +94,7 @@ export class LiveConfig<T> {
   /** Follows a move that another process made; moves of this process are followed by themselves. */
   refresh(): Promise<Snapshot<T>> {
     return this.#inTurn(async () => {
+      if (this.#store.closed) return this.current();
       this.#store.seeOthers();
       return this.#adopt();
     });

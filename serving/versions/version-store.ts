@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { setTimeout } from "node:timers/promises";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { RoostError } from "../../errors.ts";
 
@@ -68,6 +69,7 @@ export class VersionStore {
   readonly #audit: Database<AuditLine, [string, string, number]>;
   readonly #files: Database<string, [string, string]>;
   readonly #kinds: ReadonlyMap<string, ConfigKind<unknown>>;
+  #closed = false;
   readonly #listeners = new Set<(kind: string, name: string) => void>();
 
   /** @param kinds what texts may be put; a text is parsed before it is kept */
@@ -187,8 +189,15 @@ export class VersionStore {
     await this.#files.put([kind, name], checksum);
   }
 
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#root.flushed;
+    // lmdb ends a read snapshot by a timer of 0 ms and throws in it if the environment is gone by then.
+    await setTimeout(1);
     await this.#root.close();
   }
 
