@@ -1,13 +1,16 @@
+import { compareIds } from "../datasets/ids.ts";
 import type { PostStore, StoredPost } from "./post-store.ts";
 
-/** Source of every number: x-algorithm 2026, thunder/. */
+/**
+ * Source of every number: x-algorithm 2026, thunder/. Its limit of 10,000 excluded ids bounds a request on the wire; here
+ * they are a set in memory, all of which is respected.
+ */
 export const IN_NETWORK_LIMITS = {
   /** Posts returned, and of a request for videos only. */
   results: 1200,
   videoResults: 600,
-  /** Inputs read of a request. */
+  /** Followed accounts read of a request. */
   follows: 10_000,
-  excluded: 10_000,
   /** Kept of one author. */
   originals: 50,
   secondary: 30,
@@ -81,4 +84,4 @@ function eligible(store: PostStore, post: StoredPost, request: InNetworkRequest)
 }
 
 const newestFirst = (a: StoredPost, b: StoredPost): number =>
-  b.createdAtMs - a.createdAtMs || (a.postId < b.postId ? -1 : 1);
+  b.createdAtMs - a.createdAtMs || compareIds(a.postId, b.postId);

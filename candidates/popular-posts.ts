@@ -1,5 +1,6 @@
 import type { Event } from "../datasets/events.ts";
 import { HEAD_BY_NAME } from "../datasets/heads.ts";
+import { compareIds } from "../datasets/ids.ts";
 
 /** Popularity halves in this time: long enough to gather counts, short enough that yesterday's hits leave. */
 const HALF_LIFE_MS = 6 * 3_600_000;
@@ -28,6 +29,9 @@ interface Popularity {
 export class PopularPosts {
   readonly #retentionMs: number;
   readonly #posts = new Map<string, Popularity>();
+  /** Deleted post → time of the deletion, so that a late create does not bring it back. */
+  readonly #tombstones = new Map<string, number>();
+  readonly #deletedAuthors = new Map<string, number>();
   #order: Popularity[] = [];
   #orderedAtMs = Number.NEGATIVE_INFINITY;
 
@@ -38,6 +42,8 @@ export class PopularPosts {
   apply(event: Event): void {
     if (event.type === "post_created") {
       if (event.repost_of_post_id !== undefined || event.in_reply_to_post_id !== undefined) return;
+      if (this.#posts.has(event.post_id) || this.#tombstones.has(event.post_id)) return;
+      if (event.time_ms <= (this.#deletedAuthors.get(event.author_id) ?? -1)) return;
       this.#posts.set(event.post_id, {
         postId: event.post_id,
         authorId: event.author_id,
@@ -54,16 +60,21 @@ export class PopularPosts {
       add(post, event.time_ms, (event.undo ? -1 : 1) * head.sign * amount);
     } else if (event.type === "post_deleted") {
       this.#posts.delete(event.post_id);
+      this.#tombstones.set(event.post_id, event.time_ms);
     } else if (event.type === "user_deleted") {
+      this.#deletedAuthors.set(event.user_id, event.time_ms);
       for (const post of this.#posts.values())
         if (post.authorId === event.user_id) this.#posts.delete(post.postId);
     }
   }
 
-  /** Forgets posts past retention. */
+  /** Forgets posts and deletions past retention. */
   trim(nowMs: number): void {
+    const oldest = nowMs - this.#retentionMs;
     for (const post of this.#posts.values())
-      if (post.createdAtMs < nowMs - this.#retentionMs) this.#posts.delete(post.postId);
+      if (post.createdAtMs < oldest) this.#posts.delete(post.postId);
+    for (const tombstones of [this.#tombstones, this.#deletedAuthors])
+      for (const [id, deletedAt] of tombstones) if (deletedAt < oldest) tombstones.delete(id);
   }
 
   /**
@@ -92,11 +103,22 @@ export class PopularPosts {
   }
 
   snapshot(): unknown {
-    return [...this.#posts.values()];
+    return {
+      posts: [...this.#posts.values()],
+      tombstones: this.#tombstones,
+      deletedAuthors: this.#deletedAuthors,
+    };
   }
 
   restore(snapshot: unknown): void {
-    for (const post of snapshot as Popularity[]) this.#posts.set(post.postId, post);
+    const { posts, tombstones, deletedAuthors } = snapshot as {
+      posts: Popularity[];
+      tombstones: Map<string, number>;
+      deletedAuthors: Map<string, number>;
+    };
+    for (const post of posts) this.#posts.set(post.postId, { ...post });
+    for (const [id, time] of tombstones) this.#tombstones.set(id, time);
+    for (const [id, time] of deletedAuthors) this.#deletedAuthors.set(id, time);
     this.#orderedAtMs = Number.NEGATIVE_INFINITY;
   }
 
@@ -111,7 +133,7 @@ export class PopularPosts {
       const fresh = 0.05 * 2 ** (-Math.max(0, nowMs - post.createdAtMs) / HALF_LIFE_MS);
       scored.push({ post, score: decayed(post, nowMs) + fresh });
     }
-    scored.sort((a, b) => b.score - a.score || (a.post.postId < b.post.postId ? -1 : 1));
+    scored.sort((a, b) => b.score - a.score || compareIds(a.post.postId, b.post.postId));
     this.#order = scored.slice(0, KEPT).map(({ post }) => post);
   }
 }

@@ -28,8 +28,10 @@ interface AuthorLists {
   /** Replies and reposts. */
   secondary: StoredPost[];
   videos: StoredPost[];
+  /** The pass of `trim` that looks at this author. */
+  readonly turn: number;
 }
-export type AuthorList = keyof AuthorLists;
+export type AuthorList = "originals" | "secondary" | "videos";
 
 interface PostStoreOptions {
   /** Posts older than this are forgotten. */
@@ -44,7 +46,7 @@ const TRIM_TURNS = 5;
 
 /**
  * The recent posts of everybody in memory, by id and by author: originals, replies and reposts, videos.
- * A deleted post leaves a tombstone for the retention time, so a late create does not bring it back.
+ * A deleted post or author leaves a tombstone for the retention time, so a late create does not bring a post back.
  *
  * Source: x-algorithm 2026, thunder/posts/post_store.rs (three lists an author, 48 h retention, lists ≤ 5,000,
  * trimming in five turns).
@@ -54,10 +56,13 @@ export class PostStore {
   readonly #listLimit: number;
   readonly #posts = new Map<string, StoredPost>();
   readonly #authors = new Map<string, AuthorLists>();
-  /** Deleted id → time of the deletion. */
+  /** Deleted post → time of the deletion. */
   readonly #tombstones = new Map<string, number>();
+  /** Deleted user → time of the deletion. */
+  readonly #deletedAuthors = new Map<string, number>();
   #newestMs = 0;
   #turn = 0;
+  #nextTurn = 0;
 
   constructor(options: PostStoreOptions = { retentionHours: 48, listLimit: 5000 }) {
     this.#retentionMs = options.retentionHours * HOUR_MS;
@@ -95,11 +100,10 @@ export class PostStore {
   /** Forgets what is past retention at `nowMs`: all tombstones and one fifth of the authors a call. */
   trim(nowMs: number): void {
     const oldest = nowMs - this.#retentionMs;
-    for (const [postId, deletedAt] of this.#tombstones)
-      if (deletedAt < oldest) this.#tombstones.delete(postId);
-    let i = 0;
+    for (const tombstones of [this.#tombstones, this.#deletedAuthors])
+      for (const [id, deletedAt] of tombstones) if (deletedAt < oldest) tombstones.delete(id);
     for (const [authorId, lists] of this.#authors) {
-      if (i++ % TRIM_TURNS !== this.#turn) continue;
+      if (lists.turn !== this.#turn) continue;
       for (const post of dropBefore(lists.originals, oldest)) this.#posts.delete(post.postId);
       for (const post of dropBefore(lists.secondary, oldest)) this.#posts.delete(post.postId);
       dropBefore(lists.videos, oldest);
@@ -113,24 +117,28 @@ export class PostStore {
     return {
       posts: [...this.#posts.values()],
       tombstones: this.#tombstones,
+      deletedAuthors: this.#deletedAuthors,
       newestMs: this.#newestMs,
     };
   }
 
   restore(snapshot: unknown): void {
-    const { posts, tombstones, newestMs } = snapshot as {
+    const { posts, tombstones, deletedAuthors, newestMs } = snapshot as {
       posts: StoredPost[];
       tombstones: Map<string, number>;
+      deletedAuthors: Map<string, number>;
       newestMs: number;
     };
     this.#newestMs = newestMs;
     for (const post of posts) this.#insert(post);
     for (const [id, time] of tombstones) this.#tombstones.set(id, time);
+    for (const [id, time] of deletedAuthors) this.#deletedAuthors.set(id, time);
   }
 
   #create(event: EventOf<"post_created">): void {
     if (this.#tombstones.has(event.post_id) || this.#posts.has(event.post_id)) return;
     if (event.time_ms < this.#newestMs - this.#retentionMs) return;
+    if (event.time_ms <= (this.#deletedAuthors.get(event.author_id) ?? -1)) return;
     this.#insert({
       postId: event.post_id,
       authorId: event.author_id,
@@ -161,13 +169,15 @@ export class PostStore {
     this.#posts.set(post.postId, post);
     let lists = this.#authors.get(post.authorId);
     if (lists === undefined) {
-      lists = { originals: [], secondary: [], videos: [] };
+      lists = { originals: [], secondary: [], videos: [], turn: this.#nextTurn++ % TRIM_TURNS };
       this.#authors.set(post.authorId, lists);
     }
-    const main = post.kind === "original" ? lists.originals : lists.secondary;
-    for (const dropped of insertByTime(main, post, this.#listLimit))
-      this.#posts.delete(dropped.postId);
     if (post.media === "video") insertByTime(lists.videos, post, this.#listLimit);
+    const main = post.kind === "original" ? lists.originals : lists.secondary;
+    for (const dropped of insertByTime(main, post, this.#listLimit)) {
+      this.#posts.delete(dropped.postId);
+      remove(lists.videos, dropped);
+    }
   }
 
   #delete(postId: string, timeMs: number): void {
@@ -176,19 +186,17 @@ export class PostStore {
     if (post === undefined) return;
     this.#posts.delete(postId);
     const lists = this.#authors.get(post.authorId);
-    for (const list of lists === undefined
-      ? []
-      : [lists.originals, lists.secondary, lists.videos]) {
-      const at = list.indexOf(post);
-      if (at >= 0) list.splice(at, 1);
-    }
+    if (lists === undefined) return;
+    for (const list of [lists.originals, lists.secondary, lists.videos]) remove(list, post);
+    if (lists.originals.length === 0 && lists.secondary.length === 0)
+      this.#authors.delete(post.authorId);
   }
 
   #forgetAuthor(authorId: string, timeMs: number): void {
     const lists = this.#authors.get(authorId);
     for (const post of [...(lists?.originals ?? []), ...(lists?.secondary ?? [])])
       this.#delete(post.postId, timeMs);
-    this.#authors.delete(authorId);
+    this.#deletedAuthors.set(authorId, timeMs);
   }
 }
 
@@ -198,6 +206,11 @@ function insertByTime(list: StoredPost[], post: StoredPost, limit: number): Stor
   while (at > 0 && (list[at - 1] as StoredPost).createdAtMs > post.createdAtMs) at--;
   list.splice(at, 0, post);
   return list.length > limit ? list.splice(0, list.length - limit) : [];
+}
+
+function remove(list: StoredPost[], post: StoredPost): void {
+  const at = list.indexOf(post);
+  if (at >= 0) list.splice(at, 1);
 }
 
 /** Removes and returns the posts created before `oldestMs`. */

@@ -6,7 +6,7 @@ const SEEN_LIMIT = 2000;
 const SERVED_LIMIT = 500;
 const SERVED_KEPT_MS = 86_400_000;
 
-/** What each viewer has seen (impressions) and was lately served, oldest first. */
+/** What each viewer has seen (impressions) and was lately served, in order of arrival. */
 export class ViewerHistory {
   readonly #seen = new Map<string, Map<string, number>>();
   readonly #served = new Map<string, Map<string, number>>();
@@ -20,7 +20,8 @@ export class ViewerHistory {
     if (event.type === "impression") {
       remember(this.#seen, event.user_id, event.post_id, event.time_ms, SEEN_LIMIT);
     } else if (event.type === "served") {
-      for (const item of event.items)
+      // From the last position up, so that a page longer than the limit keeps its top.
+      for (const item of event.items.toReversed())
         remember(this.#served, event.user_id, item.post_id, event.time_ms, SERVED_LIMIT);
     } else if (event.type === "user_deleted") {
       this.#seen.delete(event.user_id);
@@ -76,8 +77,9 @@ function remember(
     posts = new Map();
     store.set(userId, posts);
   }
+  const before = posts.get(postId) ?? timeMs;
   // Deleting first moves a known post to the young end.
   posts.delete(postId);
-  posts.set(postId, timeMs);
+  posts.set(postId, Math.max(before, timeMs));
   if (posts.size > limit) posts.delete(posts.keys().next().value as string);
 }

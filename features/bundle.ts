@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, open, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { z } from "zod";
 import { RoostError } from "../errors.ts";
 
@@ -13,13 +14,22 @@ const Interval = z.strictObject({ value: z.number(), low: z.number(), high: z.nu
  */
 const Calibration = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("platt"), a: z.number(), b: z.number() }),
-  z.strictObject({ kind: z.literal("isotonic"), x: z.array(z.number()), y: z.array(z.number()) }),
+  z
+    .strictObject({
+      kind: z.literal("isotonic"),
+      x: z.array(z.number()).min(1),
+      y: z.array(z.number()),
+    })
+    .refine(({ x, y }) => x.length === y.length, "x and y must have equal length")
+    .refine(({ x }) => x.every((value, i) => i === 0 || value >= (x[i - 1] as number)), {
+      message: "x must ascend",
+      path: ["x"],
+    }),
   z.strictObject({ kind: z.literal("linear"), a: z.number(), b: z.number() }),
 ]);
 export type Calibration = z.infer<typeof Calibration>;
 
-/** `bundle.json`: everything about a model but its weights. */
-export const BundleManifest = z.strictObject({
+const Manifest = z.strictObject({
   format: z.literal(1),
   /** What the model is for: `light`, `heavy`, `past_rates` … */
   kind: z.string().min(1),
@@ -54,6 +64,28 @@ export const BundleManifest = z.strictObject({
   /** sha256 of model.onnx, hex. */
   checksum: z.string().regex(/^[0-9a-f]{64}$/),
 });
+
+/** What a manifest must be as a whole, beyond its fields. */
+function consistent(manifest: z.infer<typeof Unversioned>, context: z.RefinementCtx): void {
+  const problem = (field: string, message: string) =>
+    context.addIssue({ code: "custom", path: [field], message });
+  const heads = manifest.heads.map((head) => head.name);
+  if (manifest.calibration.length !== heads.length)
+    problem("calibration", `must have one entry per head: ${heads.length}`);
+  const foreign = manifest.masked_heads.filter((name) => !heads.includes(name));
+  if (foreign.length > 0) problem("masked_heads", `not among the heads: ${foreign.join(", ")}`);
+  for (const [field, names] of [
+    ["features", manifest.features],
+    ["ids", manifest.ids.map((id) => id.name)],
+    ["heads", heads],
+  ] as const)
+    if (new Set(names).size !== names.length) problem(field, "names a column twice");
+}
+const Unversioned = Manifest.omit({ version: true, checksum: true });
+const CheckedUnversioned = Unversioned.superRefine(consistent);
+
+/** `bundle.json`: everything about a model but its weights. */
+export const BundleManifest = Manifest.superRefine(consistent);
 export type BundleManifest = z.infer<typeof BundleManifest>;
 
 export interface Bundle {
@@ -64,12 +96,23 @@ export interface Bundle {
 const sha256 = (data: Uint8Array | string): string =>
   createHash("sha256").update(data).digest("hex");
 
-/** The content address of a bundle. */
+/** The content address of a bundle; the order of the manifest's fields does not matter. */
 export function bundleVersion(
   manifest: Omit<BundleManifest, "version" | "checksum">,
   model: Uint8Array,
 ): string {
-  return sha256(`${sha256(model)}${JSON.stringify(manifest)}`).slice(0, 16);
+  return sha256(`${sha256(model)}${JSON.stringify(sorted(manifest))}`).slice(0, 16);
+}
+
+/** The same value with the keys of every object in order. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, part]) => [key, sorted(part)]),
+  );
 }
 
 /** A 32-bit id hash as the table row that the model reads; 0 stays 0 (missing). */
@@ -107,24 +150,32 @@ function interpolate(x: readonly number[], y: readonly number[], at: number): nu
 
 /**
  * Writes `model.onnx` and `bundle.json` into `dir` so that a reader sees the old bundle or the new one, never a mixture:
- * both files are written and flushed in a sibling directory, which is then renamed into place.
+ * both files are written and flushed in a sibling directory, which is then renamed into place. Between the two renames
+ * there is no `dir` for an instant; `readBundle` waits that out.
+ * @throws BAD_BUNDLE naming every field of the manifest that is not right; nothing is written then.
  */
 export async function writeBundle(
   dir: string,
   model: Uint8Array,
   manifest: Omit<BundleManifest, "version" | "checksum">,
 ): Promise<BundleManifest> {
-  const full = BundleManifest.parse({
-    ...manifest,
-    version: bundleVersion(manifest, model),
+  const checked = CheckedUnversioned.safeParse(manifest);
+  if (!checked.success)
+    throw new RoostError("BAD_BUNDLE", `${dir}: ${z.prettifyError(checked.error)}`, checked.error);
+  // As JSON will give it back, so that a reader computes the same version.
+  const plain = JSON.parse(JSON.stringify(checked.data)) as typeof checked.data;
+  const full: BundleManifest = {
+    ...plain,
+    version: bundleVersion(plain, model),
     checksum: sha256(model),
-  });
-  const pending = join(dirname(dir), `.${basename(dir)}.${process.pid}.partial`);
-  await rm(pending, { recursive: true, force: true });
-  await mkdir(pending, { recursive: true });
+  };
+  await mkdir(dirname(dir), { recursive: true });
+  const pending = await mkdtemp(join(dirname(dir), `.${basename(dir)}.partial-`));
   await writeFlushed(join(pending, "model.onnx"), model);
   await writeFlushed(join(pending, "bundle.json"), `${JSON.stringify(full, null, 2)}\n`);
   const retired = `${pending}.old`;
+  // mkdtemp makes private directories; a bundle is as readable as its neighbours.
+  await chmod(pending, 0o755);
   await rename(dir, retired).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ENOENT") throw error;
   });
@@ -143,11 +194,26 @@ async function writeFlushed(path: string, data: Uint8Array | string): Promise<vo
   }
 }
 
+/** A bundle that is being replaced is whole again after this long; tries and pause in ms. */
+const READ_TRIES = 5;
+const READ_PAUSE_MS = 10;
+
 /**
  * Reads and verifies a bundle.
- * @throws BAD_BUNDLE when a file is missing, the manifest is malformed or the model's checksum differs.
+ * @throws BAD_BUNDLE when a file is missing, the manifest is malformed, or model or manifest are not what was written.
  */
 export async function readBundle(dir: string): Promise<Bundle> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await readOnce(dir);
+    } catch (error) {
+      if (tries === READ_TRIES) throw error;
+      await setTimeout(READ_PAUSE_MS);
+    }
+  }
+}
+
+async function readOnce(dir: string): Promise<Bundle> {
   let manifestText: string;
   let model: Uint8Array;
   try {
@@ -165,7 +231,8 @@ export async function readBundle(dir: string): Promise<Bundle> {
   }
   if (sha256(model) !== manifest.checksum)
     throw new RoostError("BAD_BUNDLE", `${dir}/model.onnx does not match its checksum`);
-  if (manifest.calibration.length !== manifest.heads.length)
-    throw new RoostError("BAD_BUNDLE", `${dir}: calibration and heads differ in length`);
+  const { version, checksum: _, ...rest } = manifest;
+  if (bundleVersion(rest, model) !== version)
+    throw new RoostError("BAD_BUNDLE", `${dir}/bundle.json does not match its version ${version}`);
   return { manifest, model };
 }

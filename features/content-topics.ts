@@ -9,6 +9,9 @@ export const TOKEN_SLOTS = 1 + 2 * PAIRS;
 /** The key of the vector that counts labels over all posts. No token is empty. */
 const ALL_POSTS = "";
 
+/** Raised when the estimate's meaning changes: state that was made by another version is rebuilt. */
+export const TOPICS_VERSION = 2;
+
 /** Pseudo-count of a token's prior. */
 const PRIOR = 2;
 /** Log-odds that a label is right, on top of the text: labels are wrong or missing a quarter of the time. */
@@ -17,13 +20,15 @@ const LABEL_EVIDENCE = 2.5;
 const TEMPERATURE = 0.7;
 /** Topics below this weight are noise. */
 const MIN_WEIGHT = 0.06;
+/** A longer run of letters is no word, and stores bound the length of their keys. */
+const MAX_TOKEN_LENGTH = 64;
 
 export const topicHash = (name: string): number => hash32(0, "topic", name) || 1;
 
 /**
  * Estimates the topics of a new post from its text and its noisy labels by naive Bayes over what earlier posts showed,
  * writes them into the post's vector, then learns from the post: strictly from the past.
- * A post without text keeps its labels in equal parts.
+ * A post without text keeps its labels in equal parts; where nothing speaks for any topic the post has none.
  */
 export function estimateTopics(
   state: StateEditor,
@@ -31,14 +36,12 @@ export function estimateTopics(
   post: Float64Array,
 ): void {
   const labels = event.topics.map(topicHash);
-  const tokens =
-    event.text === "" ? [] : [...new Set(event.text.toLowerCase().match(/[\p{L}\p{N}_#]+/gu))];
+  const tokens = tokensOf(event.text);
   const weights = tokens.length === 0 ? uniform(labels) : posterior(state, tokens, labels);
   const top = [...weights].sort((a, b) => b[1] - a[1] || a[0] - b[0]).slice(0, TOPICS_PER_POST);
-  const kept = top.filter(([, weight], i) => i === 0 || weight >= MIN_WEIGHT);
-  const total = kept.reduce((sum, [, weight]) => sum + weight, 0);
+  const total = top.reduce((sum, [, weight]) => sum + weight, 0);
   for (let i = 0; i < TOPICS_PER_POST; i++) {
-    const entry = kept[i];
+    const entry = top[i];
     post[POST.topics + 2 * i] = entry?.[0] ?? 0;
     post[POST.topics + 2 * i + 1] = entry === undefined ? 0 : entry[1] / total;
   }
@@ -50,11 +53,17 @@ export function estimateTopics(
   }
 }
 
+/** The distinct words of a text, in lower case. */
+function tokensOf(text: string): string[] {
+  const words = text.toLowerCase().match(/[\p{L}\p{N}_#]+/gu) ?? [];
+  return [...new Set(words)].filter((word) => word.length <= MAX_TOKEN_LENGTH);
+}
+
 function uniform(labels: readonly number[]): Map<number, number> {
   return new Map(labels.map((label) => [label, 1 / labels.length]));
 }
 
-/** P(topic | text, labels) over every topic seen so far. */
+/** P(topic | text, labels) over every topic seen so far; empty when nothing speaks for any. */
 function posterior(
   state: StateEditor,
   tokens: readonly string[],
@@ -65,15 +74,18 @@ function posterior(
   const scores = new Map<number, number>();
   const priors = new Map<number, number>();
   for (let i = 1; i < all.length && all[i] !== 0; i += 2) {
+    // All topics start equal: starting at their shares measured no better on planted topics.
     scores.set(all[i] as number, 0);
     priors.set(all[i] as number, (all[i + 1] as number) / (all[0] as number));
   }
+  let informed = labels.length > 0;
   for (const token of tokens) {
     const vector = state.get("token", token);
     if (vector === undefined) continue;
+    informed = true;
     const seen = vector[0] as number;
+    // Relative to a topic that the token was never seen with: that factor is common to all topics and cancels.
     const background = Math.log(PRIOR / (seen + PRIOR));
-    for (const [topic, score] of scores) scores.set(topic, score + background);
     for (let i = 1; i < vector.length && vector[i] !== 0; i += 2) {
       const topic = vector[i] as number;
       const prior = priors.get(topic);
@@ -82,6 +94,7 @@ function posterior(
       scores.set(topic, (scores.get(topic) as number) - background + Math.log(ratio));
     }
   }
+  if (!informed) return new Map();
   for (const label of labels) scores.set(label, (scores.get(label) ?? 0) + LABEL_EVIDENCE);
   const highest = Math.max(...scores.values());
   let total = 0;
@@ -90,7 +103,9 @@ function posterior(
     scores.set(topic, weight);
     total += weight;
   }
-  for (const [topic, weight] of scores) scores.set(topic, weight / total);
+  for (const [topic, weight] of scores)
+    if (weight / total < MIN_WEIGHT) scores.delete(topic);
+    else scores.set(topic, weight / total);
   return scores;
 }
 

@@ -6,7 +6,8 @@ export type HalfLife = keyof typeof HALF_LIFE_MS;
  * A block of exponentially decayed counters inside an entity's packed vector.
  *
  * Layout at offset `at`: [last time in ms, signal 0 × each half-life, signal 1 × each half-life …]. All counters of the
- * block stand decayed to the one last time; 0 there means that nothing was counted yet.
+ * block stand decayed to the one last time; 0 there means that nothing was counted yet, so an event of time 0 counts as of
+ * millisecond 1.
  * A late event adds 2^(−Δt/h), so the value never depends on arrival order beyond rounding.
  *
  * Source: decay at read, value · 2^(−Δt/half-life): twitter/the-algorithm, RealTimeAggregateTimeDecay.scala.
@@ -45,8 +46,9 @@ export class DecayedCounters {
     if (column < 0 && interestColumn < 0) return;
     const lives = this.#rates.length;
     const last = state[at] as number;
-    const elapsed = last === 0 ? 0 : timeMs - last;
-    if (last === 0 || elapsed > 0) state[at] = timeMs;
+    const time = timeMs > 0 ? timeMs : 1;
+    const elapsed = last === 0 ? 0 : time - last;
+    if (last === 0 || elapsed > 0) state[at] = time;
     for (let l = 0; l < lives; l++) {
       const factor = elapsed === 0 ? 1 : 2 ** (-Math.abs(elapsed) * (this.#rates[l] as number));
       if (elapsed > 0) {

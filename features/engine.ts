@@ -1,7 +1,8 @@
 import type { Event, EventOf } from "../datasets/events.ts";
 import { estimateTopics } from "./content-topics.ts";
 import { type Entity, GLOBAL_KEY, pairKey, type StateEditor, TOPICS_PER_POST } from "./entities.ts";
-import { POST } from "./families/post-content.ts";
+import { authoredBy, isCreated, POST } from "./families/post-content.ts";
+import { USER_AUTHOR } from "./families/user-author.ts";
 import type { EventRole, FeatureFamily } from "./family.ts";
 import { FAMILIES, OFFSETS } from "./registry.ts";
 import { engagementFact, impressionFact, type SignalFact } from "./signals.ts";
@@ -26,7 +27,7 @@ const EVENT_FAMILIES = placed((family) => family.onEvent !== undefined);
 
 /**
  * Applies one event to the feature state: the one place that says which entities an event concerns.
- * Deterministic; the caller decides the order (see `replay.ts` and `consumer.ts`).
+ * Deterministic; the caller decides the order (see `replay.ts`).
  */
 export function applyEvent(state: StateEditor, event: Event): void {
   switch (event.type) {
@@ -47,9 +48,7 @@ export function applyEvent(state: StateEditor, event: Event): void {
       return;
     case "follow":
     case "unfollow":
-      applyPlain(state, "user", event.user_id, event, "subject");
-      applyPlain(state, "author", event.target_id, event, "object");
-      applyPlain(state, "user_author", pairKey(event.user_id, event.target_id), event, "subject");
+      applyFollow(state, event);
       return;
     case "post_deleted":
       state.delete("post", event.post_id);
@@ -77,7 +76,7 @@ function applySignal(
     signal(state, "user_surface", pairKey(event.user_id, event.surface), fact, 1);
   }
   const post = state.get("post", event.post_id);
-  if (post === undefined || post[POST.created] === 0) return;
+  if (!isCreated(post)) return;
   signal(state, "user_media", pairKey(event.user_id, String(post[POST.media])), fact, 1);
   for (let i = 0; i < TOPICS_PER_POST; i++) {
     const topic = post[POST.topics + 2 * i] as number;
@@ -88,7 +87,21 @@ function applySignal(
   }
 }
 
+/** The newest statement about a pair holds, whatever the order of arrival; followers are counted when it changes. */
+function applyFollow(state: StateEditor, event: EventOf<"follow"> | EventOf<"unfollow">): void {
+  const key = pairKey(event.user_id, event.target_id);
+  const pair = state.get("user_author", key);
+  if (pair !== undefined && event.time_ms < (pair[USER_AUTHOR.changedAt] as number)) return;
+  const changes = (pair?.[USER_AUTHOR.follows] === 1) !== (event.type === "follow");
+  applyPlain(state, "user_author", key, event, "subject");
+  if (!changes) return;
+  applyPlain(state, "user", event.user_id, event, "subject");
+  applyPlain(state, "author", event.target_id, event, "object");
+}
+
 function applyPost(state: StateEditor, event: EventOf<"post_created">): void {
+  // A repeated record would count the post twice.
+  if (isCreated(state.get("post", event.post_id))) return;
   const post = state.edit("post", event.post_id);
   applyPlain(state, "post", event.post_id, event, "subject");
   estimateTopics(state, event, post);
@@ -127,7 +140,10 @@ function applyPlain(
     family.onEvent?.(vector, at, event, role);
 }
 
-/** Removes every vector that the user is a part of. Counts in others' vectors are sums and stay. */
+/**
+ * Removes every vector that the user is a part of, and those of the user's posts. Counts in others' vectors are sums and
+ * stay.
+ */
 function forgetUser(state: StateEditor, userId: string): void {
   state.delete("user", userId);
   state.delete("author", userId);
@@ -140,4 +156,8 @@ function forgetUser(state: StateEditor, userId: string): void {
         doomed.push(key);
     for (const key of doomed) state.delete(entity, key);
   }
+  const posts: string[] = [];
+  for (const key of state.keys("post"))
+    if (authoredBy(state.get("post", key), userId)) posts.push(key);
+  for (const key of posts) state.delete("post", key);
 }

@@ -10,6 +10,8 @@ export interface RowContext {
   user: Float64Array | undefined;
   surfaceState: Float64Array | undefined;
   userSurface: Float64Array | undefined;
+  /** False when the request did not say who wrote the post. */
+  authorKnown: boolean;
   author: Float64Array | undefined;
   post: Float64Array | undefined;
   /** The viewer's state towards the author, and the author's towards the viewer. */

@@ -2,7 +2,7 @@ import type { Database, RootDatabase } from "lmdb";
 import type { Entity, StateEditor } from "./entities.ts";
 import { ENTITIES } from "./entities.ts";
 import { StagedState } from "./memory-store.ts";
-import { LAYOUT_HASH, SLOTS } from "./registry.ts";
+import { LAYOUT_HASH } from "./registry.ts";
 import type { FeatureStore } from "./store.ts";
 
 /** Vectors kept decoded in front of LMDB. At about 0.5 KB a vector this is at most some 150 MB. */
@@ -11,13 +11,16 @@ const DEFAULT_CACHE_ENTRIES = 300_000;
 /**
  * The feature store on LMDB: one sub-database per entity, values are the vectors' little-endian float64 bytes, and the
  * position commits in the same transaction as the vectors. State of another layout is dropped when the store is opened:
- * it is rebuilt from the log.
+ * it is rebuilt from the log. Transactions run one after another, each on the state that the one before left.
  */
 export class LmdbFeatureStore implements FeatureStore {
   readonly #root: RootDatabase;
   readonly #vectors: ReadonlyMap<Entity, Database<Buffer, string>>;
   readonly #meta: Database<string | number, string>;
   readonly #cache: VectorCache;
+  /** Old vectors of what is being committed: LMDB may show a commit before its promise resolves. */
+  #committing: VectorCache | undefined;
+  #tail: Promise<unknown> = Promise.resolve();
   #position: number;
 
   private constructor(root: RootDatabase, cacheEntries: number) {
@@ -50,7 +53,7 @@ export class LmdbFeatureStore implements FeatureStore {
   }
 
   get(entity: Entity, key: string): Float64Array | undefined {
-    const cached = this.#cache.get(entity, key);
+    const cached = this.#committing?.get(entity, key) ?? this.#cache.get(entity, key);
     if (cached !== undefined) return cached === ABSENT ? undefined : cached;
     const bytes = this.#vectors.get(entity)?.getBinary(storedKey(key));
     const vector = bytes === undefined ? undefined : decode(bytes);
@@ -58,22 +61,38 @@ export class LmdbFeatureStore implements FeatureStore {
     return vector;
   }
 
-  async transaction(position: number, change: (state: StateEditor) => void): Promise<void> {
+  transaction(position: number, change: (state: StateEditor) => void): Promise<void> {
+    const done = this.#tail.then(() => this.#commit(position, change));
+    // The next one starts whether or not this one fails; its own caller hears of the failure.
+    this.#tail = done.catch(() => {});
+    return done;
+  }
+
+  async #commit(position: number, change: (state: StateEditor) => void): Promise<void> {
     const staged = new StagedState(this, (entity) => this.#keys(entity));
     change(staged);
-    await this.#root.transaction(() => {
-      for (const [entity, vectors] of staged.edited) {
-        const db = this.#vectors.get(entity) as Database<Buffer, string>;
-        for (const [key, vector] of vectors) {
-          if (vector === undefined) db.remove(storedKey(key));
-          else db.put(storedKey(key), encode(vector));
-        }
-      }
-      this.#meta.put("position", position);
-    });
+    const before = new VectorCache(Number.POSITIVE_INFINITY);
     for (const [entity, vectors] of staged.edited)
-      for (const [key, vector] of vectors) this.#cache.set(entity, key, vector ?? ABSENT);
-    this.#position = position;
+      for (const key of vectors.keys()) before.set(entity, key, this.get(entity, key) ?? ABSENT);
+    this.#committing = before;
+    try {
+      // A plain transaction keeps the puts before one that fails; a child transaction drops them.
+      await this.#root.childTransaction(() => {
+        for (const [entity, vectors] of staged.edited) {
+          const db = this.#vectors.get(entity) as Database<Buffer, string>;
+          for (const [key, vector] of vectors) {
+            if (vector === undefined) db.remove(storedKey(key));
+            else db.put(storedKey(key), encode(vector));
+          }
+        }
+        this.#meta.put("position", position);
+      });
+      for (const [entity, vectors] of staged.edited)
+        for (const [key, vector] of vectors) this.#cache.set(entity, key, vector ?? ABSENT);
+      this.#position = position;
+    } finally {
+      this.#committing = undefined;
+    }
   }
 
   /** Waits until everything committed is on disk. */
@@ -81,7 +100,9 @@ export class LmdbFeatureStore implements FeatureStore {
     await this.#root.flushed;
   }
 
+  /** Waits for what runs and until it is on disk; the environment stays open, it belongs to who opened it. */
   async close(): Promise<void> {
+    await this.#tail;
     await this.#root.flushed;
   }
 
@@ -116,33 +137,35 @@ function decode(bytes: Uint8Array): Float64Array {
 /** A bounded cache that forgets by generations: cheaper than exact LRU and nearly as good. */
 class VectorCache {
   readonly #limit: number;
-  #young = new Map<string, Float64Array>();
-  #old = new Map<string, Float64Array>();
+  #young = new Map<Entity, Map<string, Float64Array>>();
+  #old = new Map<Entity, Map<string, Float64Array>>();
+  /** Number of young vectors. */
+  #added = 0;
 
   constructor(entries: number) {
     this.#limit = Math.max(1, Math.floor(entries / 2));
   }
 
   get(entity: Entity, key: string): Float64Array | undefined {
-    const id = `${entity}/${key}`;
-    const young = this.#young.get(id);
+    const young = this.#young.get(entity)?.get(key);
     if (young !== undefined) return young;
-    const old = this.#old.get(id);
-    if (old !== undefined) this.#keep(id, old);
+    const old = this.#old.get(entity)?.get(key);
+    if (old !== undefined) this.set(entity, key, old);
     return old;
   }
 
   set(entity: Entity, key: string, vector: Float64Array): void {
-    this.#keep(`${entity}/${key}`, vector);
-  }
-
-  #keep(id: string, vector: Float64Array): void {
-    this.#young.set(id, vector);
-    if (this.#young.size < this.#limit) return;
+    let vectors = this.#young.get(entity);
+    if (vectors === undefined) {
+      vectors = new Map();
+      this.#young.set(entity, vectors);
+    }
+    const held = vectors.size;
+    vectors.set(key, vector);
+    this.#added += vectors.size - held;
+    if (this.#added < this.#limit) return;
     this.#old = this.#young;
     this.#young = new Map();
+    this.#added = 0;
   }
 }
-
-/** Slots that a stored vector of `entity` has; for checks and reports. */
-export const vectorBytes = (entity: Entity): number => SLOTS[entity] * 8;

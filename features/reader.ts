@@ -1,8 +1,8 @@
 import { hash32 } from "../datasets/random.ts";
 import { type Entity, GLOBAL_KEY, pairKey, type StateView, TOPICS_PER_POST } from "./entities.ts";
-import { POST } from "./families/post-content.ts";
+import { isCreated, POST } from "./families/post-content.ts";
 import type { FeatureFamily, RowContext } from "./family.ts";
-import { FAMILY_OF, type IdColumn, OFFSETS } from "./registry.ts";
+import { FAMILY_OF, type IdColumn, OFFSETS, unknownFeatures } from "./registry.ts";
 
 /** Who asks, when and where. */
 export interface FeatureRequest {
@@ -33,18 +33,25 @@ export class FeatureReader {
   readonly #scratch: Float32Array;
   readonly #requestRow: Float32Array;
   readonly #context: RowContext = emptyContext();
-  readonly #idHash = new Map<string, number>();
+  readonly #authorHash = new Map<string, number>();
+  readonly #surfaceHash = new Map<string, number>();
   #view: StateView | undefined;
   #userId = "";
 
-  /** @param features names in the order of the matrix' columns; all must be in the registry. */
+  /**
+   * @param features names in the order of the matrix' columns, each once.
+   * @throws RangeError naming the features that the registry lacks or that come twice.
+   */
   constructor(features: readonly string[], ids: readonly IdColumn[]) {
     this.features = features;
     this.ids = ids;
     this.#requestRow = new Float32Array(features.length);
+    const missing = unknownFeatures(features, ids);
+    if (missing.length > 0) throw new RangeError(`not in the registry: ${missing.join(", ")}`);
+    const twice = features.filter((name, i) => features.indexOf(name) !== i);
+    if (twice.length > 0) throw new RangeError(`features asked for twice: ${twice.join(", ")}`);
     let widest = 0;
-    for (const family of new Set(features.map((name) => FAMILY_OF.get(name)))) {
-      if (family === undefined) throw new RangeError("a feature is not in the registry");
+    for (const family of new Set(features.map((name) => FAMILY_OF.get(name) as FeatureFamily))) {
       const targets = Int32Array.from(family.features, (spec) => features.indexOf(spec.name));
       const first = targets[0] as number;
       const direct = targets.every((target, i) => first >= 0 && target === first + i) ? first : -1;
@@ -53,7 +60,9 @@ export class FeatureReader {
       for (const entity of family.reads) this.#reads.add(entity);
       widest = Math.max(widest, family.features.length);
     }
-    if (ids.length > 0) this.#reads.add("post");
+    // A post's media and topics are the keys of these.
+    if (ids.length > 0 || KEYED_BY_POST.some((entity) => this.#reads.has(entity)))
+      this.#reads.add("post");
     this.#scratch = new Float32Array(widest);
   }
 
@@ -66,12 +75,15 @@ export class FeatureReader {
     context.surface = request.surface;
     context.global = view.get("global", GLOBAL_KEY);
     context.user = view.get("user", request.userId);
-    const surface = this.#reads.has("surface") ? request.surface : undefined;
-    context.surfaceState = surface === undefined ? undefined : view.get("surface", surface);
+    const { surface } = request;
+    context.surfaceState =
+      surface !== undefined && this.#reads.has("surface")
+        ? view.get("surface", surface)
+        : undefined;
     context.userSurface =
-      surface === undefined
-        ? undefined
-        : view.get("user_surface", pairKey(request.userId, surface));
+      surface !== undefined && this.#reads.has("user_surface")
+        ? view.get("user_surface", pairKey(request.userId, surface))
+        : undefined;
     for (const step of this.#requestSteps) this.#run(step, this.#requestRow, 0);
   }
 
@@ -102,6 +114,7 @@ export class FeatureReader {
     const user = this.#userId;
     context.post = reads.has("post") ? view.get("post", postId) : undefined;
     const author = authorId !== undefined;
+    context.authorKnown = author;
     context.author = author && reads.has("author") ? view.get("author", authorId) : undefined;
     if (reads.has("user_author")) {
       context.userAuthor = author ? view.get("user_author", pairKey(user, authorId)) : undefined;
@@ -110,7 +123,7 @@ export class FeatureReader {
     const post = context.post;
     context.topicCount = 0;
     context.userMedia = undefined;
-    if (post === undefined || post[POST.created] === 0) return;
+    if (!isCreated(post)) return;
     if (reads.has("user_media"))
       context.userMedia = view.get("user_media", pairKey(user, String(post[POST.media])));
     const wantsTopic = reads.has("topic");
@@ -145,28 +158,31 @@ export class FeatureReader {
     const post = this.#context.post;
     switch (column) {
       case "author":
-        return authorId === undefined ? 0 : this.#hash("author", authorId);
+        return authorId === undefined ? 0 : remembered(this.#authorHash, "author", authorId);
       case "topic":
         return post?.[POST.topics] ?? 0;
       case "language":
         return post?.[POST.language] ?? 0;
       case "media":
-        return post === undefined ? 0 : 1 + (post[POST.media] as number);
+        return isCreated(post) ? 1 + (post[POST.media] as number) : 0;
       case "surface":
         return this.#context.surface === undefined
           ? 0
-          : this.#hash("surface", this.#context.surface);
+          : remembered(this.#surfaceHash, "surface", this.#context.surface);
     }
   }
+}
 
-  #hash(kind: string, id: string): number {
-    const known = this.#idHash.get(id);
-    if (known !== undefined) return known;
-    if (this.#idHash.size > 200_000) this.#idHash.clear();
-    const hash = hash32(0, kind, id) || 1;
-    this.#idHash.set(id, hash);
-    return hash;
-  }
+const KEYED_BY_POST = ["user_media", "topic", "user_topic"] as const;
+
+/** The hash of an id, 1 in place of 0, from a bounded cache of one kind. */
+function remembered(hashes: Map<string, number>, kind: string, id: string): number {
+  const known = hashes.get(id);
+  if (known !== undefined) return known;
+  if (hashes.size > 200_000) hashes.clear();
+  const hash = hash32(0, kind, id) || 1;
+  hashes.set(id, hash);
+  return hash;
 }
 
 function emptyContext(): RowContext {
@@ -177,6 +193,7 @@ function emptyContext(): RowContext {
     user: undefined,
     surfaceState: undefined,
     userSurface: undefined,
+    authorKnown: false,
     author: undefined,
     post: undefined,
     userAuthor: undefined,

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { TOKEN_SLOTS } from "./content-topics.ts";
+import { TOKEN_SLOTS, TOPICS_VERSION } from "./content-topics.ts";
 import { ENTITIES, type Entity } from "./entities.ts";
 import { authorEngagement } from "./families/author-engagement.ts";
 import { authorProfile } from "./families/author-profile.ts";
@@ -36,7 +36,7 @@ export const FAMILIES: readonly FeatureFamily[] = [
   userPost,
 ];
 
-/** Columns of entity ids that models embed by hash; see `id-columns.ts`. */
+/** Columns of entity ids that models embed by hash; see `reader.ts`. */
 export const ID_COLUMNS = ["author", "topic", "language", "surface", "media"] as const;
 export type IdColumn = (typeof ID_COLUMNS)[number];
 
@@ -74,7 +74,10 @@ function* offsets(): Iterable<[FeatureFamily, number]> {
 
 /** Hash of the layout of all state: stored state of another layout is rebuilt, never read. */
 export const LAYOUT_HASH = hash(
-  FAMILIES.map((f) => `${f.name}@${f.version}:${f.entity ?? ""}:${f.slots}`).join("\n"),
+  [
+    ...FAMILIES.map((f) => `${f.name}@${f.version}:${f.entity ?? ""}:${f.slots}`),
+    `content_topics@${TOPICS_VERSION}:token:${TOKEN_SLOTS}`,
+  ].join("\n"),
 );
 
 /** Hash of the definitions behind these features and id columns; a bundle carries the one that it was trained with. */

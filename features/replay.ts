@@ -19,7 +19,7 @@ export interface ReplayOptions {
 /**
  * Walks a log in (time, sequence) order and emits one point-in-time training row per impression: a row sees what was
  * known strictly before it, so events of the same millisecond see nothing of each other. Labels come from the engagements
- * that name the impression's request and post, whenever they arrive.
+ * that name the impression's request, user and post, whenever they arrive; impressions that agree in all three share them.
  */
 export class Replay {
   readonly state: MemoryState;
@@ -28,11 +28,21 @@ export class Replay {
   readonly #rows: GrowingRows;
   readonly #heads: readonly Head[];
   readonly #headIndex: ReadonlyMap<string, number>;
+  /** Request, user and post → the newest row of them. */
   readonly #rowOf = new Map<string, number>();
+  /** A row → the row before it of the same request, user and post. */
+  readonly #sameKey = new Map<number, number>();
   readonly #sameTime: Event[] = [];
   #timeMs = Number.NEGATIVE_INFINITY;
 
+  /** @throws RangeError naming a feature that the registry lacks or a head that is not in the table or not logged itself. */
   constructor(options: ReplayOptions, state = new MemoryState()) {
+    for (const name of options.heads) {
+      const head = HEAD_BY_NAME.get(name);
+      if (head === undefined) throw new RangeError(`no head is called ${name}`);
+      if (head.composite !== undefined)
+        throw new RangeError(`${name} has no label of its own: train ${head.composite.join(", ")}`);
+    }
     this.#options = options;
     this.state = state;
     this.#reader = new FeatureReader(options.features, options.ids);
@@ -47,18 +57,19 @@ export class Replay {
     if (event.time_ms > this.#timeMs) this.settle();
     this.#timeMs = event.time_ms;
     if (event.type === "impression") this.#emit(event);
-    else if (event.type === "engagement") this.#label(event);
     this.#sameTime.push(event);
   }
 
   /** Applies what is still held back for the running millisecond. */
   settle(): void {
+    this.#labelSameTime();
     for (const event of this.#sameTime) applyEvent(this.state, event);
     this.#sameTime.length = 0;
   }
 
-  /** Every row so far. */
+  /** Every row so far, as views: what is pushed later may still change their labels. */
   rows(): TrainingRows {
+    this.#labelSameTime();
     return this.#rows.finish();
   }
 
@@ -72,7 +83,10 @@ export class Replay {
       ...(event.surface === undefined ? {} : { surface: event.surface }),
     });
     this.#reader.row(event.post_id, event.author_id, this.#rows.features, this.#rows.ids, row);
-    this.#rowOf.set(rowKey(event), row);
+    const key = rowKey(event);
+    const before = this.#rowOf.get(key);
+    if (before !== undefined) this.#sameKey.set(row, before);
+    this.#rowOf.set(key, row);
     const post = this.state.get("post", event.post_id);
     for (let h = 0; h < this.#heads.length; h++)
       this.#rows.labels[row * this.#heads.length + h] = initialLabel(
@@ -82,12 +96,22 @@ export class Replay {
       );
   }
 
+  /** Labels when the millisecond is whole: an engagement may stand before its impression in it. */
+  #labelSameTime(): void {
+    for (const event of this.#sameTime) if (event.type === "engagement") this.#label(event);
+  }
+
   #label(event: EventOf<"engagement">): void {
     const head = this.#headIndex.get(event.head);
     if (head === undefined || event.request_id === undefined) return;
-    const row = this.#rowOf.get(rowKey(event));
-    if (row === undefined) return;
-    this.#rows.labels[row * this.#heads.length + head] = event.undo ? 0 : (event.value ?? 1);
+    let row = this.#rowOf.get(rowKey(event));
+    while (row !== undefined) {
+      const at = row * this.#heads.length + head;
+      // Behind a closed gate stays masked: such rows have no negatives.
+      if (!Number.isNaN(this.#rows.labels[at]))
+        this.#rows.labels[at] = event.undo ? 0 : (event.value ?? 1);
+      row = this.#sameKey.get(row);
+    }
   }
 }
 

@@ -57,11 +57,19 @@ export const authorProfile: FeatureFamily = {
     const block = at + COUNTERS;
     const recent = posts.decayAt(author, block, now, "1d");
     const long = posts.decayAt(author, block, now, "50d");
+    const followers = author[at + FOLLOWERS] as number;
+    // An account known by impressions of its posts alone: that nothing was counted says nothing of it.
+    const profiled = created > 0;
+    const counted = profiled || total > 0;
     let c = column;
-    out[c++] = author[at + FOLLOWERS] as number;
-    out[c++] = created > 0 ? Math.max(0, now - created) * DAY : Number.NaN;
-    out[c++] = (author[block + posts.slot(IMPRESSION, "1d")] as number) * recent;
-    out[c++] = (author[block + posts.slot(IMPRESSION, "50d")] as number) * long;
+    out[c++] = profiled || followers > 0 ? followers : Number.NaN;
+    out[c++] = profiled ? Math.max(0, now - created) * DAY : Number.NaN;
+    out[c++] = counted
+      ? (author[block + posts.slot(IMPRESSION, "1d")] as number) * recent
+      : Number.NaN;
+    out[c++] = counted
+      ? (author[block + posts.slot(IMPRESSION, "50d")] as number) * long
+      : Number.NaN;
     out[c++] = lastPost > 0 ? Math.max(0, now - lastPost) * HOUR : Number.NaN;
     out[c++] = total > 0 ? (author[at + REPLIES] as number) / total : Number.NaN;
   },

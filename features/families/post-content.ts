@@ -17,8 +17,11 @@ export const POST = {
   controversy: 10,
   labels: 11,
   labelledTopics: 12,
+  /** The author's id in two halves of 32 bits: a float64 cannot hold 64. */
+  authorHigh: 13,
+  authorLow: 14,
   /** TOPICS_PER_POST pairs of (topic hash, weight), most likely first; hash 0 ends the list. */
-  topics: 13,
+  topics: 15,
 } as const;
 const SLOTS = POST.topics + 2 * TOPICS_PER_POST;
 
@@ -28,6 +31,20 @@ const HOUR = 1 / 3_600_000;
 
 /** A language code as a number that survives storage and restarts. */
 export const languageCode = (language: string): number => hash32(0, "language", language) || 1;
+
+/** Whether the post's record has arrived: signals may come first. */
+export const isCreated = (post: Float64Array | undefined): post is Float64Array =>
+  post !== undefined && post[POST.created] !== 0;
+
+/** Whether the post is by this author. */
+export function authoredBy(post: Float64Array | undefined, authorId: string): boolean {
+  const id = BigInt(authorId);
+  return (
+    isCreated(post) &&
+    post[POST.authorHigh] === Number(id >> 32n) &&
+    post[POST.authorLow] === Number(id & 0xffffffffn)
+  );
+}
 
 /** What the post is: age, media, form, content scores. */
 export const postContent: FeatureFamily = {
@@ -56,7 +73,8 @@ export const postContent: FeatureFamily = {
   onEvent: (state, at, event) => {
     if (event.type !== "post_created") return;
     const words = event.text === "" ? [] : event.text.trim().split(/\s+/u);
-    state[at + POST.created] = event.time_ms;
+    // 0 stands for "not created".
+    state[at + POST.created] = Math.max(1, event.time_ms);
     state[at + POST.media] = MEDIA[event.media];
     state[at + POST.videoMs] = event.video_ms ?? 0;
     state[at + POST.reply] = event.in_reply_to_post_id === undefined ? 0 : 1;
@@ -69,10 +87,13 @@ export const postContent: FeatureFamily = {
     state[at + POST.controversy] = event.attributes.controversy ?? Number.NaN;
     state[at + POST.labels] = event.safety_labels.length;
     state[at + POST.labelledTopics] = event.topics.length;
+    const author = BigInt(event.author_id);
+    state[at + POST.authorHigh] = Number(author >> 32n);
+    state[at + POST.authorLow] = Number(author & 0xffffffffn);
   },
   read: (context, at, out, column) => {
     const post = context.post;
-    if (post === undefined || post[at + POST.created] === 0) {
+    if (!isCreated(post)) {
       out.fill(Number.NaN, column, column + 14);
       return;
     }

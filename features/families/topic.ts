@@ -27,7 +27,10 @@ const rates = HALF_LIVES.flatMap((halfLife) =>
   })),
 );
 
-/** How the post's topics fare with everybody right now: bursts show as posts and impressions per half hour. */
+/**
+ * How the post's topics fare with everybody right now: bursts show as posts and impressions per half hour. Means over the
+ * topics of which something is known, by their weight in the post; NaN where nothing is.
+ */
 export const topic: FeatureFamily = {
   name: "topic",
   version: 1,
@@ -65,43 +68,53 @@ export const topic: FeatureFamily = {
       posts.add(state, at + counters.slots, event.time_ms, IMPRESSION, 1, IMPRESSION, 0);
   },
   read: (context, at, out, column) => {
-    out.fill(context.topicCount === 0 ? Number.NaN : 0, column, column + 3 + rates.length);
+    out.fill(Number.NaN, column, column + 3 + rates.length);
+    let known = 0;
+    let impressions30m = 0;
+    let posts30m = 0;
+    let burst = 0;
+    rateTotals.fill(0);
+    rateWeights.fill(0);
     for (let t = 0; t < context.topicCount; t++) {
       const state = context.topics[t];
-      const weight = context.topicWeight[t] as number;
       if (state === undefined) continue;
+      const weight = context.topicWeight[t] as number;
       const now = context.nowMs;
       const short = counters.decayAt(state, at, now, "30m");
       const day = counters.decayAt(state, at, now, "1d");
       const block = at + counters.slots;
-      const posts30m =
-        (state[block + posts.slot(IMPRESSION, "30m")] as number) *
-        posts.decayAt(state, block, now, "30m");
-      const posts1d =
-        (state[block + posts.slot(IMPRESSION, "1d")] as number) *
-        posts.decayAt(state, block, now, "1d");
-      let c = column;
-      out[c] =
-        (out[c] as number) +
-        weight * (state[at + counters.slot(IMPRESSION, "30m")] as number) * short;
-      c++;
-      out[c] = (out[c] as number) + weight * posts30m;
-      c++;
+      const short30m =
+        (state[block + POSTS_30M] as number) * posts.decayAt(state, block, now, "30m");
+      const posts1d = (state[block + POSTS_1D] as number) * posts.decayAt(state, block, now, "1d");
+      known += weight;
+      impressions30m += weight * (state[at + IMPRESSIONS_30M] as number) * short;
+      posts30m += weight * short30m;
       // A steady topic holds 48 times as many posts in the day's counter as in the half hour's.
-      out[c] = (out[c] as number) + weight * Math.log((48 * posts30m + 5) / (posts1d + 5));
-      c++;
-      for (let r = 0; r < rates.length; r++, c++) {
+      burst += weight * Math.log((48 * short30m + 5) / (posts1d + 5));
+      for (let r = 0; r < rates.length; r++) {
         const rate = rates[r] as (typeof rates)[number];
         const decay = rate.halfLife === "30m" ? short : day;
-        const value = relativeRate(
-          context,
-          rate.signal,
-          (state[at + rate.slot] as number) * decay,
-          (state[at + rate.impressions] as number) * decay,
-          STRENGTH,
-        );
-        out[c] = (out[c] as number) + weight * value;
+        const impressions = (state[at + rate.impressions] as number) * decay;
+        if (impressions <= 1e-9) continue;
+        const total = (state[at + rate.slot] as number) * decay;
+        const value = relativeRate(context, rate.signal, total, impressions, STRENGTH);
+        rateTotals[r] = (rateTotals[r] as number) + weight * value;
+        rateWeights[r] = (rateWeights[r] as number) + weight;
       }
     }
+    if (known === 0) return;
+    out[column] = impressions30m / known;
+    out[column + 1] = posts30m / known;
+    out[column + 2] = burst / known;
+    // 0 / 0 where no topic was shown: missing.
+    for (let r = 0; r < rates.length; r++)
+      out[column + 3 + r] = (rateTotals[r] as number) / (rateWeights[r] as number);
   },
 };
+
+/** Scratch of one `read`. */
+const rateTotals = new Float64Array(rates.length);
+const rateWeights = new Float64Array(rates.length);
+const IMPRESSIONS_30M = counters.slot(IMPRESSION, "30m");
+const POSTS_30M = posts.slot(IMPRESSION, "30m");
+const POSTS_1D = posts.slot(IMPRESSION, "1d");

@@ -30,10 +30,14 @@ const counters = new DecayedCounters(
   COUNTED.map((s) => signalIndex(s)),
   ["1d", "50d"],
 );
-const FOLLOWS = 0;
-const FOLLOWED_AT = 1;
-const LAST_SEEN = 2;
-const LAST_ENGAGED = 3;
+/** Slots of the pair. First family of `user_author`, so at offset 0. */
+export const USER_AUTHOR = {
+  follows: 0,
+  /** When the newest follow or unfollow happened. */
+  changedAt: 1,
+  lastSeen: 2,
+  lastEngaged: 3,
+} as const;
 const COUNTERS = 4;
 /** Few impressions a pair: a weaker prior than the entities' own. */
 const STRENGTH = 4;
@@ -80,12 +84,9 @@ export const userAuthor: FeatureFamily = {
     })),
   ],
   onEvent: (state, at, event) => {
-    if (event.type === "follow") {
-      state[at + FOLLOWS] = 1;
-      state[at + FOLLOWED_AT] = event.time_ms;
-    } else if (event.type === "unfollow") {
-      state[at + FOLLOWS] = 0;
-    }
+    if (event.type !== "follow" && event.type !== "unfollow") return;
+    state[at + USER_AUTHOR.follows] = event.type === "follow" ? 1 : 0;
+    state[at + USER_AUTHOR.changedAt] = event.time_ms;
   },
   onSignal: (state, at, fact) => {
     counters.add(
@@ -98,23 +99,33 @@ export const userAuthor: FeatureFamily = {
       fact.interest,
     );
     if (fact.signal === IMPRESSION)
-      state[at + LAST_SEEN] = Math.max(state[at + LAST_SEEN] as number, fact.timeMs);
+      state[at + USER_AUTHOR.lastSeen] = Math.max(
+        state[at + USER_AUTHOR.lastSeen] as number,
+        fact.timeMs,
+      );
     if (fact.interest > 0)
-      state[at + LAST_ENGAGED] = Math.max(state[at + LAST_ENGAGED] as number, fact.timeMs);
+      state[at + USER_AUTHOR.lastEngaged] = Math.max(
+        state[at + USER_AUTHOR.lastEngaged] as number,
+        fact.timeMs,
+      );
   },
   read: (context, at, out, column) => {
     const pair = context.userAuthor;
-    const follows = pair !== undefined && pair[at + FOLLOWS] === 1;
+    const follows = pair !== undefined && pair[at + USER_AUTHOR.follows] === 1;
     let c = column;
-    out[c++] = follows ? 1 : 0;
-    out[c++] = context.authorUser?.[at + FOLLOWS] === 1 ? 1 : 0;
+    out[c++] = !context.authorKnown ? Number.NaN : follows ? 1 : 0;
+    out[c++] = !context.authorKnown
+      ? Number.NaN
+      : context.authorUser?.[at + USER_AUTHOR.follows] === 1
+        ? 1
+        : 0;
     if (pair === undefined) {
       out.fill(Number.NaN, c, column + 9 + rates.length);
       return;
     }
     const now = context.nowMs;
-    const seen = pair[at + LAST_SEEN] as number;
-    const engaged = pair[at + LAST_ENGAGED] as number;
+    const seen = pair[at + USER_AUTHOR.lastSeen] as number;
+    const engaged = pair[at + USER_AUTHOR.lastEngaged] as number;
     const block = at + COUNTERS;
     const recent = counters.decayAt(pair, block, now, "1d");
     const long = counters.decayAt(pair, block, now, "50d");
@@ -122,7 +133,7 @@ export const userAuthor: FeatureFamily = {
     const impressions = (pair[block + counters.slot(IMPRESSION, "50d")] as number) * long;
     const known = impressions > 1e-9;
     out[c++] = follows
-      ? (Math.max(0, now - (pair[at + FOLLOWED_AT] as number)) * HOUR) / 24
+      ? (Math.max(0, now - (pair[at + USER_AUTHOR.changedAt] as number)) * HOUR) / 24
       : Number.NaN;
     out[c++] = seen > 0 ? Math.max(0, now - seen) * HOUR : Number.NaN;
     out[c++] = engaged > 0 ? Math.max(0, now - engaged) * HOUR : Number.NaN;
@@ -131,15 +142,16 @@ export const userAuthor: FeatureFamily = {
     out[c++] = known
       ? (pair[block + counters.slot(NOT_INTERESTED, "50d")] as number) * long
       : Number.NaN;
-    out[c++] = known
-      ? relativeRate(
-          context,
-          INTEREST,
-          (pair[block + counters.slot(INTEREST, "1d")] as number) * recent,
-          impressions1d,
-          STRENGTH,
-        )
-      : Number.NaN;
+    out[c++] =
+      impressions1d > 1e-9
+        ? relativeRate(
+            context,
+            INTEREST,
+            (pair[block + counters.slot(INTEREST, "1d")] as number) * recent,
+            impressions1d,
+            STRENGTH,
+          )
+        : Number.NaN;
     for (let r = 0; r < rates.length; r++) {
       const rate = rates[r] as { signal: number; slot: number };
       out[c++] = known

@@ -68,10 +68,15 @@ export const userProfile: FeatureFamily = {
   onSignal: (state, at, fact) => {
     if (fact.signal !== IMPRESSION) return;
     const last = state[at + USER.lastSeen] as number;
-    if (fact.timeMs - last > SESSION_GAP_MS) {
+    const start = state[at + USER.sessionStart] as number;
+    if (last === 0 || fact.timeMs - last > SESSION_GAP_MS) {
       state[at + USER.sessionStart] = fact.timeMs;
       state[at + USER.sessionCount] = 0;
       state[at + USER.sessions] = (state[at + USER.sessions] as number) + 1;
+    } else if (fact.timeMs < start) {
+      // A late impression belongs to the running session or to one that is over, of which nothing is kept.
+      if (fact.timeMs < start - SESSION_GAP_MS) return;
+      state[at + USER.sessionStart] = fact.timeMs;
     }
     state[at + USER.sessionCount] = (state[at + USER.sessionCount] as number) + 1;
     if (fact.timeMs > last) state[at + USER.lastSeen] = fact.timeMs;
@@ -90,7 +95,9 @@ export const userProfile: FeatureFamily = {
     while (languages < LANGUAGES && user[at + USER.languages + languages] !== 0) languages++;
     let c = column;
     out[c++] = created > 0 ? Math.max(0, now - created) * DAY : Number.NaN;
-    out[c++] = user[at + USER.following] as number;
+    const following = user[at + USER.following] as number;
+    // Without a profile only what was counted is known.
+    out[c++] = created > 0 || following > 0 ? following : Number.NaN;
     out[c++] = languages > 0 ? languages : Number.NaN;
     out[c++] = inSession ? (user[at + USER.sessionCount] as number) : 0;
     out[c++] = inSession ? (now - (user[at + USER.sessionStart] as number)) / 60_000 : 0;

@@ -38,7 +38,10 @@ const rates = [
   rate("interest", "50d"),
 ];
 
-/** How the viewer has taken to the post's topics, each topic by its weight in the post. */
+/**
+ * How the viewer has taken to the post's topics: impressions summed by topic weight, rates as means over the topics that
+ * the viewer has met. NaN where the viewer met none of them.
+ */
 export const userTopic: FeatureFamily = {
   name: "user_topic",
   version: 1,
@@ -72,33 +75,44 @@ export const userTopic: FeatureFamily = {
     ),
   read: (context, at, out, column) => {
     const width = rates.length + 2;
-    out.fill(context.topicCount === 0 ? Number.NaN : 0, column, column + width);
+    out.fill(Number.NaN, column, column + width);
+    let seen = 0;
     let best = Number.NEGATIVE_INFINITY;
+    rateTotals.fill(0);
+    rateWeights.fill(0);
     for (let t = 0; t < context.topicCount; t++) {
       const state = context.userTopics[t];
-      const weight = context.topicWeight[t] as number;
       if (state === undefined) continue;
-      const long = counters.decayAt(state, at, context.nowMs, "50d");
-      out[column] =
-        (out[column] as number) +
-        weight * (state[at + counters.slot(IMPRESSION, "50d")] as number) * long;
-      const short = counters.decayAt(state, at, context.nowMs, "30m");
-      const day = counters.decayAt(state, at, context.nowMs, "1d");
+      const weight = context.topicWeight[t] as number;
+      decays[0] = counters.decayAt(state, at, context.nowMs, "30m");
+      decays[1] = counters.decayAt(state, at, context.nowMs, "1d");
+      decays[2] = counters.decayAt(state, at, context.nowMs, "50d");
+      seen += weight * (state[at + IMPRESSIONS_50D] as number) * (decays[2] as number);
       for (let r = 0; r < rates.length; r++) {
         const entry = rates[r] as (typeof rates)[number];
-        const decay = entry.life === 0 ? short : entry.life === 1 ? day : long;
-        const value = relativeRate(
-          context,
-          entry.signal,
-          (state[at + entry.slot] as number) * decay,
-          (state[at + entry.impressions] as number) * decay,
-          STRENGTH,
-        );
-        out[column + 1 + r] = (out[column + 1 + r] as number) + weight * value;
-        if (r === rates.length - 1) best = Math.max(best, value);
+        const decay = decays[entry.life] as number;
+        const impressions = (state[at + entry.impressions] as number) * decay;
+        if (impressions <= 1e-9) continue;
+        const total = (state[at + entry.slot] as number) * decay;
+        const value = relativeRate(context, entry.signal, total, impressions, STRENGTH);
+        rateTotals[r] = (rateTotals[r] as number) + weight * value;
+        rateWeights[r] = (rateWeights[r] as number) + weight;
+        if (r === BEST && value > best) best = value;
       }
     }
-    if (context.topicCount > 0)
-      out[column + width - 1] = best === Number.NEGATIVE_INFINITY ? Number.NaN : best;
+    if (seen <= 1e-9) return;
+    out[column] = seen;
+    // 0 / 0 where the viewer met none of the topics within the half-life: missing.
+    for (let r = 0; r < rates.length; r++)
+      out[column + 1 + r] = (rateTotals[r] as number) / (rateWeights[r] as number);
+    if (best > Number.NEGATIVE_INFINITY) out[column + width - 1] = best;
   },
 };
+
+/** Scratch of one `read`. */
+const decays = new Float64Array(HALF_LIVES.length);
+const rateTotals = new Float64Array(rates.length);
+const rateWeights = new Float64Array(rates.length);
+const IMPRESSIONS_50D = counters.slot(IMPRESSION, "50d");
+/** The rate that `best_interest_50d` is the largest of: interest, half-life 50 days. */
+const BEST = rates.length - 1;
