@@ -45,6 +45,11 @@ export class ParameterSet {
     return [...this.#values.values()];
   }
 
+  /** Name and shape of each parameter, in the order of `values`. */
+  get list(): readonly { readonly name: string; readonly shape: readonly number[] }[] {
+    return [...this.#values].map(([name, { shape }]) => ({ name, shape: shape as number[] }));
+  }
+
   /** Number of trained scalars. */
   get count(): number {
     return [...this.weights.values()].reduce((sum, data) => sum + data.length, 0);

@@ -2,10 +2,8 @@ import { createHash } from "node:crypto";
 import { rm } from "node:fs/promises";
 import type { TrainingRows } from "../../features/rows.ts";
 import type { Engine } from "../engines/engine.ts";
-import type { Fed } from "../graph/run-tfjs.ts";
-import { type AdamMoments, adamMoments, adamStep } from "../optimisers/adam.ts";
 import { learningRate } from "../optimisers/learning-rate.ts";
-import { Batch, shuffledOrder } from "./batches.ts";
+import { shuffledOrder } from "./batches.ts";
 import { readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import type { FitOptions } from "./fit-options.ts";
 import type { RankerNetwork } from "./ranker-network.ts";
@@ -17,6 +15,7 @@ import {
   type Tensors,
   weightTensors,
 } from "./snapshot.ts";
+import { NetworkTrainer } from "./train-step.ts";
 import {
   evenSample,
   type HeadLoss,
@@ -83,7 +82,6 @@ interface LoopState {
  */
 export async function fitNetwork(request: FitRequest): Promise<FitResult> {
   const { network, engine, train, validation, seed, options, signal } = request;
-  const columns = featureColumns(train, network.featureNames);
   const size = Math.min(options.batchSize, train.n);
   const stepsPerPass = Math.max(1, Math.floor(train.n / size));
   const steps = Math.max(1, Math.round(stepsPerPass * options.maxPasses));
@@ -96,17 +94,17 @@ export async function fitNetwork(request: FitRequest): Promise<FitResult> {
     floor: options.learningRateFloor,
   };
 
-  const moments = new Map<string, AdamMoments>();
-  const fedParameters: Record<string, Fed> = {};
-  for (const { source, shape } of network.parameters.values) {
-    const name = (source as { name: string }).name;
-    const data = network.parameters.weights.get(name) as Float32Array;
-    moments.set(name, adamMoments(data.length));
-    fedParameters[name] = { data, shape: shape as readonly number[] };
-  }
-  const wrt = [...network.parameters.values, ...(network.embedded ? [network.embedded] : [])];
+  const trainer = await NetworkTrainer.create({
+    network,
+    engine,
+    train,
+    headWeights: request.headWeights,
+    size,
+    seed,
+    adam: options,
+  });
   const live = weightTensors(network);
-  const optimiser = optimiserTensors(network, moments);
+  const optimiser = optimiserTensors(network, trainer.moments);
   let best: Tensors = copyTensors(live);
   const state: LoopState = {
     step: 0,
@@ -137,27 +135,13 @@ export async function fitNetwork(request: FitRequest): Promise<FitResult> {
     await writeCheckpoint(request.checkpoint, { run, state: { ...state }, tensors });
   };
 
-  const step = await engine.trainingStep(network.loss, wrt);
   const forward = await engine.forward([network.raw]);
   const picked = evenSample(validation.n, options.evaluationRows);
   const validationColumns = featureColumns(validation, network.featureNames);
-  const batch = new Batch(
-    size,
-    {
-      columns,
-      kinds: network.kinds,
-      headWeights: request.headWeights,
-      embeddings: network.embeddings,
-      dropout: network.dropout,
-    },
-    seed,
-  );
-  const feeds = { ...fedParameters, ...batch.feeds };
-
   const evaluate = async (): Promise<void> => {
     const raw = await rawOutputs(
       forward,
-      fedParameters,
+      trainer.parameters,
       validation,
       picked,
       validationColumns,
@@ -201,38 +185,23 @@ export async function fitNetwork(request: FitRequest): Promise<FitResult> {
         order = shuffledOrder(train.n, seed, pass);
         orderPass = pass;
       }
-      batch.fill(train, order, (state.step % stepsPerPass) * size, seed, state.step);
-      const { loss, gradients } = await step.run(feeds);
+      const rate = learningRate(schedule, state.step + 1);
+      state.lossSum += await trainer.step(
+        order,
+        (state.step % stepsPerPass) * size,
+        state.step,
+        rate,
+        rate / options.learningRate,
+      );
       state.step++;
-      state.lossSum += loss;
       state.lossSteps++;
-      const rate = learningRate(schedule, state.step);
-      network.parameters.values.forEach(({ source, shape }, i) => {
-        const name = (source as { name: string }).name;
-        adamStep(
-          network.parameters.weights.get(name) as Float32Array,
-          gradients[i] as Float32Array,
-          moments.get(name) as AdamMoments,
-          state.step,
-          rate,
-          options,
-          // Biases and norms are not pulled towards 0: they carry base rates and scales.
-          shape.length > 1 ? options.weightDecay : 0,
-        );
-      });
-      if (network.embedded)
-        network.embeddings?.optimiser.step(
-          batch.idRows,
-          gradients.at(-1) as Float32Array,
-          rate / options.learningRate,
-        );
       if (state.step % evaluateEvery === 0 || state.step === steps) {
         await evaluate();
         await save();
       }
     }
   } finally {
-    await step.release();
+    await trainer.release();
     await forward.release();
   }
   restoreTensors(live, best);

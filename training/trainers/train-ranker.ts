@@ -42,15 +42,16 @@ export interface TrainRankerRequest {
 export async function trainRanker(request: TrainRankerRequest): Promise<TrainedModel> {
   const { kind, train, validation, seed, threads } = request;
   checkSplit(train, validation);
-  const options = parse(RankerOptions, request.options ?? {});
+  const given = request.options ?? {};
+  const options = parse(RankerOptions, given);
   const fitOptions = parse(FitOptions, {
     ...(kind === "heavy" ? {} : LOGISTIC_FIT),
-    ...options.fit,
+    ...given.fit,
   });
   const heads = headStatistics(train);
   const featureNames = request.featureSubset ?? train.featureNames;
   const base = { train, featureNames, heads, seed };
-  const heavyOptions = parse(HeavyOptions, options.heavy);
+  const heavyOptions = parse(HeavyOptions, given.heavy ?? {});
   const network = kind === "heavy" ? heavyNetwork(base, heavyOptions) : logisticNetwork(base);
   const engine = await chooseEngine(options.engine, threads);
   const result = await fitNetwork({
