@@ -1,0 +1,119 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { pager } from "./pager.ts";
+import { RankingStore, type StoredRanking } from "./ranking-store.ts";
+import { takePage } from "./take-page.ts";
+
+type Ranking = StoredRanking<string> & { readonly userId?: string };
+const ids = (n: number): string[] => Array.from({ length: n }, (_, i) => `p${i}`);
+const owner = { userId: "7", product: "for_you" };
+const all = () => true;
+const make = (ttlMs = 1_000, capacity = 10) => {
+  const store = new RankingStore<Ranking>({ ttlMs, capacity });
+  return { store, paging: pager(store, "s".repeat(32)) };
+};
+
+test("walking the pages gives every post that passes exactly once, in order, with its rank", () => {
+  fc.assert(
+    fc.property(
+      fc.nat(120),
+      fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 130, maxLength: 130 }),
+      fc.nat(30),
+      fc.array(fc.boolean(), { minLength: 130, maxLength: 130 }),
+      (n, limits, served, passes) => {
+        const keep = (id: string) => passes[Number(id.slice(1))] === true;
+        const { paging } = make();
+        const items = ids(n);
+        let cursor = paging.begin("r", { items }, served, owner, 0);
+        const walked: string[] = [];
+        for (let turn = 0; cursor !== null; turn++) {
+          const limit = limits[turn] as number;
+          const answer = paging.next({ ...owner, cursor, limit, keep, nowMs: 1 });
+          if (answer.expired) throw new Error("expired");
+          for (const { item, rank } of answer.page.items) {
+            expect(item).toBe(`p${rank - 1}`);
+            walked.push(item);
+          }
+          // Only the page after the unfiltered first one can turn out empty.
+          if (turn > 0) expect(answer.page.items.length).toBeGreaterThan(0);
+          if (answer.cursor !== null) expect(answer.page.items).toHaveLength(limit);
+          cursor = answer.cursor;
+        }
+        expect(walked).toEqual(items.slice(served).filter(keep));
+      },
+    ),
+    { seed: 11 },
+  );
+});
+
+test("the same cursor gives the same page and the same next cursor, however often and in whatever order", () => {
+  const { paging } = make();
+  const cursor = paging.begin("r", { items: ids(60) }, 20, owner, 0) ?? "";
+  const ask = (nowMs: number) => paging.next({ ...owner, cursor, limit: 20, keep: all, nowMs });
+  const first = ask(1);
+  if (first.expired || first.cursor === null) throw new Error("no page");
+  paging.next({ ...owner, cursor: first.cursor, limit: 20, keep: all, nowMs: 2 });
+  expect(ask(999)).toEqual(first);
+  expect(first.page.items.map(({ rank }) => rank)).toEqual(
+    Array.from({ length: 20 }, (_, i) => i + 21),
+  );
+});
+
+test("what is dropped since the first page is refilled from behind and named, and ranks do not shift", () => {
+  const page = takePage(ids(10), 4, 3, (id) => id !== "p5");
+  expect(page.items).toEqual([
+    { item: "p4", rank: 5 },
+    { item: "p6", rank: 7 },
+    { item: "p7", rank: 8 },
+  ]);
+  expect(page.dropped).toEqual([{ item: "p5", rank: 6 }]);
+  expect(page.nextOffset).toBe(8);
+  expect(takePage(ids(10), 4, 3, (id) => id < "p7").nextOffset).toBeUndefined();
+});
+
+test("a first page that holds all needs no cursor and nothing stored", () => {
+  const { store, paging } = make();
+  expect(paging.begin("r", { items: ids(20) }, 20, owner, 0)).toBeNull();
+  expect(store.size).toBe(0);
+});
+
+test("a ranking expires its time to live after its making, however often it is read, and that is signalled", () => {
+  const { store, paging } = make(1_000);
+  const cursor = paging.begin("r", { items: ids(60) }, 20, owner, 5_000) ?? "";
+  const ask = (nowMs: number) => paging.next({ ...owner, cursor, limit: 20, keep: all, nowMs });
+  expect(ask(5_999).expired).toBe(false);
+  expect(ask(6_000)).toEqual({ expired: true, rankingId: "r", offset: 20 });
+  expect(store.size).toBe(0);
+});
+
+test("beyond the capacity the least recently read ranking goes", () => {
+  const { store } = make(1_000, 3);
+  for (const id of ["a", "b", "c"]) store.put(id, { items: [id] }, 0);
+  store.get("a", 1);
+  store.put("d", { items: ["d"] }, 2);
+  expect(["a", "b", "c", "d"].map((id) => store.get(id, 3)?.items[0])).toEqual([
+    "a",
+    undefined,
+    "c",
+    "d",
+  ]);
+  for (let i = 0; i < 1_000; i++) store.put(`r${i}`, { items: [] }, 4);
+  expect(store.size).toBe(3);
+});
+
+test("more than 500 items, or an id that is in use, is refused", () => {
+  const { store } = make();
+  store.put("r", { items: ids(500) }, 0);
+  expect(() => store.put("s", { items: ids(501) }, 0)).toThrow(RangeError);
+  expect(() => store.put("r", { items: [] }, 1)).toThrow(RangeError);
+  store.put("r", { items: [] }, 1_000);
+});
+
+test("expired rankings are swept, and a deleted user's are forgotten at once", () => {
+  const { store } = make(1_000, 100);
+  for (let i = 0; i < 10; i++) store.put(`r${i}`, { items: [], userId: String(i % 2) }, i * 200);
+  store.sweep(1_500);
+  expect(store.size).toBe(7);
+  store.forget(({ userId }) => userId === "1");
+  expect(store.size).toBe(3);
+});
