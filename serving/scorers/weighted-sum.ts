@@ -33,7 +33,7 @@ export function offsetScore(
 }
 
 /**
- * Scores each row by Σ p·w over a stage's head columns, offset. A head that the model lacks adds 0.
+ * Scores each row by Σ p·w over a stage's head columns, offset. A head that the model lacks adds 0. Skipped without a model.
  * The heavy stage also writes `contribution_<head>` and `base_score`, from which explain is made.
  * Reads `mutual_follow`, `in_reply_to_post_id`, `repost_of_post_id`, `video_ms`.
  *
@@ -45,6 +45,7 @@ export function weightedSum(stage: ModelStage): Scorer<HomeQuery> {
     name: `${stage}_weighted_sum`,
     timeoutMs: 0,
     onFailure: "open",
+    enabled: (query) => query.models[stage] !== undefined,
     score: (query, table) => {
       const { n } = table;
       const positive = new Float64Array(n);
