@@ -12,7 +12,7 @@ RUN npx tsc -p tsconfig.build.json \
   && find datasets experiments features candidates training serving -type f \
        \( -name '*.yaml' -o -name '*.json' -o -name '*.html' -o -name '*.css' -o -name '*.proto' \) \
        -exec cp --parents {} dist/ \;
-# Of onnxruntime's binaries for every system, only this one's stay: 290 MB become about 35.
+# Of onnxruntime's binaries for every system, only this one's stay: 290 MB become 45.
 RUN npm prune --omit=dev --no-audit --no-fund \
   && find node_modules/onnxruntime-node/bin -mindepth 2 -maxdepth 2 -type d ! -name linux -exec rm -r {} + \
   && find node_modules/onnxruntime-node/bin -mindepth 3 -maxdepth 3 -type d \
