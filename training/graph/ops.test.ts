@@ -164,6 +164,7 @@ const CASES: Readonly<Record<keyof typeof ops, readonly OpCase[]>> = {
   ],
   mul: pairs(ops.mul),
   neg: alone(ops.neg),
+  notZero: alone((x) => ops.notZero(ops.relu(x)), still),
   pad: [
     { shapes: [["n", 3]], build: (x) => ops.pad(x, 1, 2, 1) },
     { shapes: [[2, "n"]], build: (x) => ops.pad(x, 0, 0, 3) },

@@ -16,6 +16,7 @@ import { logSoftmax } from "./ops/log-softmax.ts";
 import { matmul } from "./ops/matmul.ts";
 import { mul } from "./ops/mul.ts";
 import { neg } from "./ops/neg.ts";
+import { notZero } from "./ops/not-zero.ts";
 import { pad } from "./ops/pad.ts";
 import { pow } from "./ops/pow.ts";
 import { reduceMean } from "./ops/reduce-mean.ts";
@@ -60,6 +61,7 @@ export const ops = {
   matmul,
   mul,
   neg,
+  notZero,
   pad,
   pow,
   reduceMean,

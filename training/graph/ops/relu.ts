@@ -7,8 +7,8 @@ export function relu(x: Value): Value {
     inputs: [x],
     shape: x.shape,
     emit: (onnx, { inputs, outputs }) => onnx.node("Relu", inputs, outputs),
-    gradient: // sign(max(x, 0)) is the step function, and reading y instead of x lets onnxruntime fuse the activation.
-      (dy, ops, y) => [ops.mul(dy, ops.sign(y))],
+    // Reading y instead of x lets onnxruntime fuse the activation; two casts take half the time of ONNX Sign.
+    gradient: (dy, ops, y) => [ops.mul(dy, ops.toFloat(ops.notZero(y)))],
     tfjs: (tf, [t]) => tf.relu(t!),
   });
 }
