@@ -189,6 +189,14 @@ describe("an experiment file is refused", () => {
       "/experiments/2/parentConditions/0/id b depends on c itself",
     ]);
     expect(only(experiment("a", parent("a")))).toHaveLength(1);
+    // a leads into a circle that it is not part of: only its members are named.
+    expect(
+      only(
+        experiment("a", parent("b")),
+        experiment("b", parent("c")),
+        experiment("c", parent("b")),
+      ),
+    ).toHaveLength(2);
     expect(only(experiment("a", parent("b")), experiment("b"))).toEqual([]);
   });
 });
@@ -366,6 +374,11 @@ describe("a loaded file", () => {
     expect(loadExperiments({ experiments, layers }, KNOWN).version).toBe(version);
     const reordered = experiments.map((each) => Object.fromEntries(Object.entries(each).reverse()));
     expect(loadExperiments({ layers, experiments: reordered }, KNOWN).version).toBe(version);
+    const overriding = (weights: Record<string, number>) =>
+      loadExperiments({ experiments: [experiment("a", { variations: arms({}, weights) })] }, KNOWN)
+        .version;
+    expect(overriding({ reply: 2, favorite: 1 })).toBe(overriding({ favorite: 1, reply: 2 }));
+    expect(overriding({ reply: 2, favorite: 1 })).not.toBe(overriding({ reply: 1, favorite: 2 }));
     const ramped = experiments.map((each, i) => (i === 1 ? { ...each, coverage: 0.6 } : each));
     expect(loadExperiments({ layers, experiments: ramped }, KNOWN).version).not.toBe(version);
     expect(NO_EXPERIMENTS.version).toBe(loadExperiments({}, KNOWN).version);

@@ -6,7 +6,7 @@ import type { Assignment } from "./assign.ts";
 export type ExposureSink = (event: EventOf<"exposure">) => Promise<void>;
 
 export interface ExposureOptions {
-  /** Remembered exposures; 100,000 take about 15 MB. The least recently seen are forgotten first and may be logged again. */
+  /** Remembered exposures; 100,000 take about 23 MB. The least recently seen are forgotten first and may be logged again. */
   readonly maxKeys?: number;
   /** After this an exposure is logged again: once a day, so that every day of an analysis knows its active units. */
   readonly ttlMs?: number;
