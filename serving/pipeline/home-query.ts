@@ -1,3 +1,4 @@
+import type { Assignment } from "../../experiments/assignment/assign.ts";
 import type { ServedModel } from "../inference/inference.ts";
 import type { Params } from "../params.ts";
 import type { EffectiveWeights } from "../weights/weights.ts";
@@ -45,6 +46,11 @@ export interface HomeQuery {
   readonly surface?: string;
   /** Posts named by the caller: ranked instead of what the sources would bring. */
   readonly candidateIds?: readonly string[];
+  /** What the ranking's record and log say about it. */
+  readonly product: string;
+  readonly assignments: readonly Assignment[];
+  /** The last log record that the features reflect. */
+  readonly logPosition: number;
 }
 
 /** A query of a viewer about whom nothing is known yet; query hydrators fill in the rest. */
@@ -63,6 +69,9 @@ export function homeQuery(
     servedIds: NO_IDS,
     viewerFollowerCount: Number.NaN,
     languages: new Set(),
+    product: "for_you",
+    assignments: [],
+    logPosition: 0,
     ...asked,
   };
 }
