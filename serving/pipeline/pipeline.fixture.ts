@@ -79,11 +79,13 @@ export const scorer = (
   options: Options = {},
 ): Scorer<TestQuery> => ({ ...declared(name, options, 1000), score });
 
-/** Scores each post by its id as a number, times `sign`. */
+/** Scores each post by its id as a number, times `sign`; synchronous. */
 export const byId = (name: string, sign = 1): Scorer<TestQuery> =>
-  scorer(name, (_query, { postIds }) => ({
-    score: Float64Array.from(postIds, (id) => sign * Number(id)),
-  }));
+  scorer(
+    name,
+    (_query, { postIds }) => ({ score: Float64Array.from(postIds, (id) => sign * Number(id)) }),
+    { timeoutMs: 0 },
+  );
 
 export const selector = (
   name: string,

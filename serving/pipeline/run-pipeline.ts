@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { RoostError } from "../../errors.ts";
 import { attempt, type Run } from "./attempt.ts";
 import { type CandidateTable, takeRows } from "./candidate-table.ts";
@@ -41,6 +42,8 @@ export async function runPipeline<Query>(
 ): Promise<Answer<Query>> {
   const { now, record = new RequestRecord() } = options;
   const stop = new AbortController();
+  // One listener for each component that is waited for: more than ten is no leak here.
+  setMaxListeners(0, stop.signal);
   const onAbort = (): void => stop.abort(options.signal.reason);
   if (options.signal.aborted) onAbort();
   options.signal.addEventListener("abort", onAbort, { once: true });
@@ -181,11 +184,9 @@ async function runSideEffects<Query>(
   ranked: Ranked<Query>,
 ): Promise<void> {
   // The caller may be gone and the deadline past: neither concerns work after the answer.
-  const after: Run = {
-    ...run,
-    signal: new AbortController().signal,
-    deadlineAt: Number.POSITIVE_INFINITY,
-  };
+  const { signal } = new AbortController();
+  setMaxListeners(0, signal);
+  const after: Run = { ...run, signal, deadlineAt: Number.POSITIVE_INFINITY };
   await timed(after, "side_effects", () =>
     Promise.all(
       effects.map((effect) =>

@@ -1,0 +1,112 @@
+import type { Bundle, BundleManifest } from "../../features/bundle.ts";
+import type { ServedModel } from "./inference.ts";
+import { InferencePool, type InferencePoolOptions } from "./inference-pool.ts";
+
+/** A model that stays until `release` is called, also when another takes its place meanwhile. */
+export interface ModelLease extends ServedModel {
+  release(): void;
+}
+
+interface Held extends ServedModel {
+  leases: number;
+  retired: boolean;
+}
+
+/** Rows of the run that a new model makes before it takes over: memory is laid out and code is warm by then. */
+const WARM_UP_ROWS = 500;
+
+/**
+ * The place of one model. A new bundle is loaded by new workers beside the old ones and takes over when it has answered
+ * once; the old workers end when the last request that began with them is done. Sessions are never reloaded in place:
+ * onnxruntime has been reported to leak then.
+ */
+export class ModelSlot {
+  readonly #options: InferencePoolOptions;
+  #current: Held | undefined;
+  #replacing: Promise<unknown> = Promise.resolve();
+  readonly #closing = new Set<Promise<void>>();
+
+  constructor(options: InferencePoolOptions) {
+    this.#options = options;
+  }
+
+  /** The manifest of the model in place. */
+  get manifest(): BundleManifest | undefined {
+    return this.#current?.manifest;
+  }
+
+  /** The model in place, held for one request; undefined when there is none. */
+  lease(): ModelLease | undefined {
+    const held = this.#current;
+    if (held === undefined) return undefined;
+    held.leases++;
+    let released = false;
+    return {
+      manifest: held.manifest,
+      inference: held.inference,
+      release: () => {
+        if (released) return;
+        released = true;
+        held.leases--;
+        this.#endIfUnused(held);
+      },
+    };
+  }
+
+  /**
+   * Puts a bundle's model in place. One replacement runs at a time; a version that is in place already is left alone.
+   * @throws BAD_BUNDLE or INFERENCE_FAILED when the model does not load or run: the old one stays
+   */
+  replace(bundle: Bundle): Promise<void> {
+    const replaced = this.#replacing.then(() => this.#replace(bundle));
+    this.#replacing = replaced.catch(() => {});
+    return replaced;
+  }
+
+  /** Waits for a replacement under way and ends all workers, also those of requests still under way. */
+  async close(): Promise<void> {
+    await this.#replacing;
+    const held = this.#current;
+    this.#current = undefined;
+    if (held !== undefined) await held.inference.close();
+    await Promise.all(this.#closing);
+  }
+
+  async #replace(bundle: Bundle): Promise<void> {
+    const { manifest } = bundle;
+    if (this.#current?.manifest.version === manifest.version) return;
+    const pool = await InferencePool.start(bundle, this.#options);
+    try {
+      await warmUp(pool, manifest, Math.max(1, this.#options.workers));
+    } catch (error) {
+      await pool.close();
+      throw error;
+    }
+    const old = this.#current;
+    this.#current = { manifest, inference: pool, leases: 0, retired: false };
+    if (old === undefined) return;
+    old.retired = true;
+    this.#endIfUnused(old);
+  }
+
+  #endIfUnused(held: Held): void {
+    if (!held.retired || held.leases > 0) return;
+    const closing = held.inference.close();
+    this.#closing.add(closing);
+    void closing.finally(() => this.#closing.delete(closing));
+  }
+}
+
+/** One run on each worker. */
+async function warmUp(
+  pool: InferencePool,
+  manifest: BundleManifest,
+  workers: number,
+): Promise<void> {
+  const { signal } = new AbortController();
+  const features = new Float32Array(WARM_UP_ROWS * manifest.features.length);
+  const ids = new Int32Array(WARM_UP_ROWS * manifest.ids.length);
+  await Promise.all(
+    Array.from({ length: workers }, () => pool.run(features, ids, WARM_UP_ROWS, signal)),
+  );
+}

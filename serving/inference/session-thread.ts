@@ -1,0 +1,181 @@
+import type { Worker } from "node:worker_threads";
+import { RoostError } from "../../errors.ts";
+import type { BundleManifest } from "../../features/bundle.ts";
+import type { StartSession } from "./start-session.ts";
+import type { FromWorker, SessionSettings } from "./worker-messages.ts";
+
+/** One run as it waits for its worker. */
+export interface Job {
+  readonly n: number;
+  readonly features: Float32Array<ArrayBuffer>;
+  readonly ids: Int32Array<ArrayBuffer>;
+  /** Nobody waits for it any more. */
+  abandoned: boolean;
+  readonly resolve: (outputs: Float32Array) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Restarts in a row, none of which became ready, before a thread is given up. */
+const START_ATTEMPTS = 4;
+const FIRST_RESTART_DELAY_MS = 50;
+/** How long a closing thread may finish the run that it is in. */
+const CLOSE_WAIT_MS = 5_000;
+
+/** A worker thread with one session, which runs one job at a time and is started anew when it dies. */
+export class SessionThread {
+  readonly #start: StartSession;
+  readonly #settings: SessionSettings;
+  readonly #manifest: BundleManifest;
+  readonly #onFree: () => void;
+  #worker: Worker | undefined;
+  #job: Job | undefined;
+  #jobs = 0;
+  #state: "starting" | "ready" | "lost" | "closed" = "starting";
+  #failedStarts = 0;
+  #restart: NodeJS.Timeout | undefined;
+  #afterJob: (() => void) | undefined;
+  /** Settles when the first start has worked or not. */
+  readonly started: Promise<void>;
+  #settleStart: (error?: Error) => void = () => {};
+
+  /** @param onFree called whenever this thread can take a job, or never will again */
+  constructor(
+    start: StartSession,
+    settings: SessionSettings,
+    manifest: BundleManifest,
+    onFree: () => void,
+  ) {
+    this.#start = start;
+    this.#settings = settings;
+    this.#manifest = manifest;
+    this.#onFree = onFree;
+    this.started = new Promise((resolve, reject) => {
+      this.#settleStart = (error) => (error === undefined ? resolve() : reject(error));
+    });
+    this.#launch();
+  }
+
+  get free(): boolean {
+    return this.#state === "ready" && this.#job === undefined;
+  }
+
+  /** Whether it was given up after failing to start. */
+  get lost(): boolean {
+    return this.#state === "lost";
+  }
+
+  /** Hands a job over; only when `free`. */
+  take(job: Job): void {
+    this.#job = job;
+    const { n, features, ids } = job;
+    this.#worker?.postMessage({ job: ++this.#jobs, n, features, ids }, [
+      features.buffer,
+      ids.buffer,
+    ]);
+  }
+
+  async close(): Promise<void> {
+    const wasClosed = this.#state === "closed";
+    this.#state = "closed";
+    clearTimeout(this.#restart);
+    this.#settleStart(new RoostError("NOT_READY", "the model was closed"));
+    if (this.#job !== undefined && !wasClosed) {
+      this.#job.reject(new RoostError("NOT_READY", "the model was closed"));
+      // A thread that is ended in the middle of native code may take the process with it.
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, CLOSE_WAIT_MS);
+        this.#afterJob = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    await this.#worker?.terminate();
+  }
+
+  #launch(): void {
+    this.#state = "starting";
+    const worker = this.#start(this.#settings);
+    this.#worker = worker;
+    let cause = "it exited";
+    worker.on("message", (message: FromWorker) => this.#receive(message));
+    worker.on("error", (error) => {
+      cause = error.message;
+    });
+    worker.on("exit", () => {
+      if (this.#worker === worker) this.#died(cause);
+    });
+  }
+
+  #receive(message: FromWorker): void {
+    if (message.kind === "ready") this.#becomeReady(message.inputs, message.outputs);
+    else if (message.kind === "refused") this.#giveUp(message.detail);
+    else if (message.job === this.#jobs)
+      this.#finish((job) => {
+        if (message.kind === "outputs") job.resolve(message.outputs);
+        else job.reject(new RoostError("INFERENCE_FAILED", message.detail));
+      });
+  }
+
+  #becomeReady(inputs: readonly string[], outputs: readonly string[]): void {
+    const problem = signatureProblem(inputs, outputs, this.#manifest);
+    if (problem !== undefined) this.#giveUp(problem);
+    if (this.#state !== "starting") return;
+    this.#state = "ready";
+    this.#failedStarts = 0;
+    this.#settleStart();
+    this.#onFree();
+  }
+
+  #finish(settle: (job: Job) => void): void {
+    const job = this.#job;
+    this.#job = undefined;
+    if (job !== undefined) settle(job);
+    this.#afterJob?.();
+    this.#onFree();
+  }
+
+  /** The bytes are no model that this runtime loads: starting again would not help. */
+  #giveUp(detail: string): void {
+    if (this.#state === "closed") return;
+    this.#state = "lost";
+    this.#settleStart(
+      new RoostError("BAD_BUNDLE", `${this.#manifest.kind} ${this.#manifest.version}: ${detail}`),
+    );
+    void this.#worker?.terminate();
+    this.#onFree();
+  }
+
+  #died(cause: string): void {
+    const wasStarting = this.#state === "starting";
+    const ended = this.#state === "closed" || this.#state === "lost";
+    if (!ended) this.#state = "starting";
+    this.#finish((job) => {
+      job.reject(new RoostError("INFERENCE_FAILED", `the worker died: ${cause}`));
+    });
+    if (ended) return;
+    this.#failedStarts = wasStarting ? this.#failedStarts + 1 : 0;
+    if (this.#failedStarts >= START_ATTEMPTS) {
+      this.#giveUp(`its worker died ${START_ATTEMPTS} times while starting: ${cause}`);
+    } else if (this.#failedStarts === 0) {
+      this.#launch();
+    } else {
+      const delayMs = FIRST_RESTART_DELAY_MS * 2 ** this.#failedStarts;
+      this.#restart = setTimeout(() => this.#launch(), delayMs);
+    }
+  }
+}
+
+/** What keeps the loaded model from being run as its manifest says. */
+function signatureProblem(
+  inputs: readonly string[],
+  outputs: readonly string[],
+  manifest: BundleManifest,
+): string | undefined {
+  const expected = manifest.ids.length > 0 ? ["features", "ids"] : ["features"];
+  const missing = expected.filter((name) => !inputs.includes(name));
+  const extra = inputs.filter((name) => !expected.includes(name));
+  if (missing.length > 0) return `the model has no input ${missing.join(", ")}`;
+  if (extra.length > 0) return `the model asks for an input ${extra.join(", ")}`;
+  return outputs.includes("outputs") ? undefined : "the model has no output named outputs";
+}
