@@ -38,6 +38,16 @@ const CODES = {
     meaning: "a log segment cannot be read",
     remedy: "restore the file from a copy; segments are immutable and carry a checksum",
   },
+  LOG_TRIMMED: {
+    status: 500,
+    meaning: "the event log no longer holds this position",
+    remedy: "read it from the segments; datasets/log/reader.ts joins segments and log",
+  },
+  BAD_STORE: {
+    status: 500,
+    meaning: "an embedded store cannot be used",
+    remedy: "check the path, its permissions and the free space of the disk",
+  },
   DATA_DIR_LOCKED: {
     status: 503,
     meaning: "another process owns the data directory",

@@ -1,0 +1,132 @@
+import { setImmediate } from "node:timers/promises";
+import { RoostError } from "../../errors.ts";
+import type { LoggedEvent } from "../events.ts";
+import type { EventLog } from "./event-log.ts";
+import { listSegments } from "./segment-files.ts";
+import { readSegments, type SegmentRead } from "./segments.ts";
+
+/** Where a space's events lie: segments, and the log's tail when there is a log. */
+export interface LogPlaces {
+  readonly segments: string;
+  readonly log?: EventLog | undefined;
+}
+
+// Batches of the merge and of following: what a segment read gives too.
+const BATCH_ROWS = 2048;
+
+/**
+ * Every event up to the moment of the call, from segments and log tail together, without gap or double, in batches.
+ * Safe beside a running roller. The tail is held in memory: at most what the roller has not rolled yet.
+ * @throws BAD_SEGMENT when a segment is damaged or events between segments and log are missing
+ */
+export async function* readLog(
+  { segments, log }: LogPlaces,
+  read: SegmentRead,
+): AsyncGenerator<LoggedEvent[]> {
+  if (log === undefined) {
+    yield* readSegments(segments, read);
+    return;
+  }
+  // The tail first: what is trimmed from the log is in a segment by then, so segments listed after it complete it.
+  const tail = await readTail(log);
+  const firstOfTail = tail[0]?.seq ?? log.lastSeq() + 1;
+  const rolled = listSegments(segments).at(-1)?.last_seq;
+  if (firstOfTail > 1 && (rolled ?? 0) < firstOfTail - 1)
+    throw new RoostError(
+      "BAD_SEGMENT",
+      `${segments} ends at seq ${rolled ?? 0}, but the log begins at ${firstOfTail}`,
+    );
+  const older = readSegments(segments, {
+    ...read,
+    toSeq: Math.min(read.toSeq ?? Infinity, firstOfTail - 1),
+  });
+  const newer = tail.filter((event) => wanted(event, read));
+  if (read.order === "seq") {
+    yield* older;
+    for (let i = 0; i < newer.length; i += BATCH_ROWS) yield newer.slice(i, i + BATCH_ROWS);
+  } else {
+    newer.sort((a, b) => a.time_ms - b.time_ms || a.seq - b.seq);
+    yield* merge(older, newer);
+  }
+}
+
+async function readTail(log: EventLog): Promise<LoggedEvent[]> {
+  for (;;) {
+    try {
+      return await log.read({ fromSeq: log.firstSeq(), limit: Number.POSITIVE_INFINITY });
+    } catch (error) {
+      // Rolled between asking where it begins and reading it: ask again, once the log could hear of its trim.
+      if (!(error instanceof RoostError && error.code === "LOG_TRIMMED")) throw error;
+      await setImmediate();
+    }
+  }
+}
+
+function wanted(event: LoggedEvent, read: SegmentRead): boolean {
+  return (
+    event.seq >= (read.fromSeq ?? 0) &&
+    event.seq <= (read.toSeq ?? Infinity) &&
+    event.time_ms >= (read.fromMs ?? -Infinity) &&
+    event.time_ms < (read.toMs ?? Infinity) &&
+    (read.types === undefined || read.types.includes(event.type))
+  );
+}
+
+/** Merges two streams in (time, seq) order; at equal times the segments' events have the smaller seq. */
+async function* merge(
+  older: AsyncIterable<LoggedEvent[]>,
+  newer: readonly LoggedEvent[],
+): AsyncGenerator<LoggedEvent[]> {
+  let next = 0;
+  for await (const batch of older) {
+    const last = batch.at(-1) as LoggedEvent;
+    if (next === newer.length || (newer[next] as LoggedEvent).time_ms >= last.time_ms) {
+      yield batch;
+      continue;
+    }
+    const merged: LoggedEvent[] = [];
+    for (const event of batch) {
+      while (next < newer.length && (newer[next] as LoggedEvent).time_ms < event.time_ms)
+        merged.push(newer[next++] as LoggedEvent);
+      merged.push(event);
+    }
+    yield merged;
+  }
+  for (; next < newer.length; next += BATCH_ROWS) yield newer.slice(next, next + BATCH_ROWS);
+}
+
+/**
+ * Every event from `fromSeq` on in seq order, and then each new one as it is logged, until `signal` aborts (the
+ * iteration then ends) or the log closes. What a consumer runs on.
+ */
+export async function* followLog(
+  { segments, log }: LogPlaces & { readonly log: EventLog },
+  fromSeq: number,
+  signal: AbortSignal,
+): AsyncGenerator<LoggedEvent[]> {
+  let next = fromSeq;
+  while (!signal.aborted) {
+    if (next < log.firstSeq()) {
+      for await (const batch of readLog({ segments, log }, { order: "seq", fromSeq: next })) {
+        yield batch;
+        next = (batch.at(-1) as LoggedEvent).seq + 1;
+        if (signal.aborted) return;
+      }
+      continue;
+    }
+    let batch: LoggedEvent[];
+    try {
+      batch = await log.read({ fromSeq: next, limit: BATCH_ROWS });
+      if (batch.length === 0) await log.waitFor(next, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof RoostError && error.code === "LOG_TRIMMED")) throw error;
+      await setImmediate();
+      continue;
+    }
+    if (batch.length > 0) {
+      yield batch;
+      next = (batch.at(-1) as LoggedEvent).seq + 1;
+    }
+  }
+}
