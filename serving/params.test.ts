@@ -1,3 +1,4 @@
+import { readdir, readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { DEFAULT_PARAMS, PARAMS, type Parameter, paramProblems } from "./params.ts";
 
@@ -25,4 +26,15 @@ test("every wrong override is named at once, by pointer", () => {
     { pointer: "/params/a~1b~0c", detail: expect.stringContaining("no ranking parameter") },
     { pointer: "/params/toString", detail: expect.stringContaining("no ranking parameter") },
   ]);
+});
+
+test("every parameter is read by the code that it claims to rule", async () => {
+  const folder = new URL("./", import.meta.url);
+  const files = (await readdir(folder, { recursive: true })).filter(
+    (file) => /^[a-z].*\.ts$/.test(file) && !/test\.ts$|fixture|^params\.ts$/.test(file),
+  );
+  const code = (
+    await Promise.all(files.map((file) => readFile(new URL(file, folder), "utf8")))
+  ).join();
+  for (const name of Object.keys(PARAMS)) expect(code).toMatch(new RegExp(`\\b${name}\\b`));
 });

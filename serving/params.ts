@@ -24,21 +24,13 @@ export const PARAMS = {
     integer: true,
     why: "posts from followed authors to consider; 2026 takes 1,200",
   },
-  out_of_network_limit: {
-    default: 1000,
+  popular_limit: {
+    default: 500,
     unit: "posts",
     min: 0,
     max: 3000,
     integer: true,
-    why: "posts to consider from each source of strangers; 2026 takes 1,000 from retrieval",
-  },
-  light_limit: {
-    default: 3000,
-    unit: "posts",
-    min: 1,
-    max: 3000,
-    integer: true,
-    why: "most posts that the light ranker scores: bounds the latency of a request with many candidates",
+    why: "popular posts to consider: fewer than from retrieval, since they are the same for everybody",
   },
   heavy_limit: {
     default: 500,

@@ -309,6 +309,29 @@ test("NaN rows are put down to the scorer where they began, not to those that re
   expect(answer.record.degraded()).toEqual([{ component: "model", kind: "not_finite" }]);
 });
 
+test("a NaN row is not reported again after a closed scorer dropped rows above it", async () => {
+  const model = scorer("model", (_query, { postIds }) => ({
+    columns: { p: Float64Array.from(postIds, (id) => (id === "6" ? Number.NaN : Number(id))) },
+  }));
+  const gate = scorer(
+    "gate",
+    (_query, { postIds }) => ({
+      columns: { g: Float64Array.from(postIds, (id) => (id === "2" ? Number.NaN : 1)) },
+    }),
+    { onFailure: "closed" },
+  );
+  const sum = scorer("sum", (_query, { columns }) => ({
+    score: Float64Array.from(columns.get("p") as Float64Array),
+  }));
+  const answer = await run(pipeline({ heavyScorers: [model, gate, sum] }), { sizes: { limit: 9 } });
+  expect(pageOf(answer)).toEqual(["5", "4", "3", "1", "6"]);
+  expect(answer.record.failures).toMatchObject([
+    { component: "model", rows: 1 },
+    { component: "gate", rows: 1 },
+  ]);
+  expect(answer.record.failures).toHaveLength(2);
+});
+
 test("when the heavy scorer fails, the light score orders the page", async () => {
   const light = scorer("light", (_query, { postIds }) => ({
     score: Float64Array.from(postIds, (id) => -Number(id)),

@@ -196,6 +196,7 @@ test("a disabled component does not run and does not count as failed", async () 
 
 test("an aborted request rejects with the signal's reason, tells its components and lets go of the signal", async () => {
   const controller = new AbortController();
+  const record = new RequestRecord();
   const signals: AbortSignal[] = [];
   let heavyRan = false;
   const waiting = run(
@@ -214,7 +215,7 @@ test("an aborted request rejects with the signal's reason, tells its components 
       ],
     }),
     {},
-    { signal: controller.signal },
+    { signal: controller.signal, record },
   );
   while (signals.length < 2) await new Promise((resolve) => setImmediate(resolve));
   const reason = new Error("client left");
@@ -222,6 +223,7 @@ test("an aborted request rejects with the signal's reason, tells its components 
   await expect(waiting).rejects.toBe(reason);
   expect(signals.map((signal) => signal.aborted)).toEqual([true, true]);
   expect(heavyRan).toBe(false);
+  expect(record.failures).toEqual([]);
   expect(getEventListeners(controller.signal, "abort")).toEqual([]);
 });
 
@@ -354,6 +356,26 @@ test("side effects start after the answer only, once, and see the page and the r
   controller.abort(new Error("client left after the answer"));
   await Promise.all([answer.afterAnswer(), answer.afterAnswer()]);
   expect(seen).toEqual([[3, 6]]);
+  expect(answer.record.degraded()).toEqual([]);
+});
+
+test("side effects run although the request's deadline has passed", async () => {
+  let clock = 0;
+  let logged = false;
+  const answer = await run(
+    pipeline({
+      sideEffects: [
+        sideEffect("log", async () => {
+          logged = true;
+        }),
+      ],
+    }),
+    {},
+    { now: () => clock, deadlineAt: 100 },
+  );
+  clock = 200;
+  await answer.afterAnswer();
+  expect(logged).toBe(true);
   expect(answer.record.degraded()).toEqual([]);
 });
 

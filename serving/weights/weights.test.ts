@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { WORLD_HEADS } from "../../datasets/heads.ts";
+import { WORLD_WEIGHTS } from "../../datasets/world/world-weights.ts";
 import { DEFAULT_PARAMS } from "../params.ts";
 import { loadPreset, PRESETS } from "./presets.ts";
 import { effectiveWeights, parseWeights, weightsText } from "./weights.ts";
@@ -24,6 +25,7 @@ test("the sums of 2023 count its ten published weights: N 443, P 123.005", async
 test("the world's weights are those of 2026 for exactly the heads that the world has", async () => {
   const world = await loadPreset("world");
   const published = await loadPreset("x-2026");
+  expect(world.weights).toEqual(WORLD_WEIGHTS);
   expect(Object.keys(world.weights).sort()).toEqual([...WORLD_HEADS].sort());
   for (const head of WORLD_HEADS) expect(world.weights[head]).toBe(published.weights[head] ?? 0);
   expect(effectiveWeights(world).params).toMatchObject({
