@@ -8,6 +8,8 @@ import type { FeatureStore } from "./store.ts";
 /** Vectors kept decoded in front of LMDB. At about 0.5 KB a vector this is at most some 150 MB. */
 const DEFAULT_CACHE_ENTRIES = 300_000;
 
+const BULK_PUTS = 50_000;
+
 /**
  * The feature store on LMDB: one sub-database per entity, values are the vectors' little-endian float64 bytes, and the
  * position commits in the same transaction as the vectors. State of another layout is dropped when the store is opened:
@@ -93,6 +95,33 @@ export class LmdbFeatureStore implements FeatureStore {
     } finally {
       this.#committing = undefined;
     }
+  }
+
+  /**
+   * Puts a whole state in place of what is stored. The position is written last: interrupted, the store is at 0 and is
+   * built again.
+   */
+  async replaceAll(
+    position: number,
+    entries: Iterable<readonly [Entity, string, Float64Array]>,
+  ): Promise<void> {
+    await this.#tail;
+    await this.#reset();
+    await this.#meta.put("layout", LAYOUT_HASH);
+    let waiting: Promise<unknown> = Promise.resolve();
+    let puts = 0;
+    for (const [entity, key, vector] of entries) {
+      waiting = (this.#vectors.get(entity) as Database<Buffer, string>).put(
+        storedKey(key),
+        encode(vector),
+      );
+      // Waiting now and then bounds what LMDB holds in memory for the commit.
+      if (++puts % BULK_PUTS === 0) await waiting;
+    }
+    await waiting;
+    await this.#meta.put("position", position);
+    await this.#root.flushed;
+    this.#position = position;
   }
 
   /** Waits until everything committed is on disk. */

@@ -8,6 +8,8 @@ export interface SmallWorldOptions {
   readonly days?: number;
   /** Posts and accounts vanish too. */
   readonly deletions?: boolean;
+  /** Whether posts have words. */
+  readonly text?: boolean;
   /** Times fall on whole multiples of this, so that a coarse one makes many equal. */
   readonly stepMs?: number;
 }
@@ -31,11 +33,14 @@ const SURFACES = ["home", "1"];
  * millisecond, undos. Same options and seed, same log.
  */
 export function smallWorld(seed: number, options: SmallWorldOptions = {}): Event[] {
-  const { users = 12, posts = 60, impressions = 600, days = 3, stepMs = 1 } = options;
+  const { users = 12, posts = 60, impressions = 600, days = 3, stepMs = 1, text = true } = options;
   const rnd = random(seed, "small world");
   const span = days * 86_400_000;
   const at = (from = 0) =>
     SMALL_WORLD_START_MS + Math.floor((from + rnd.next() * (span - from)) / stepMs) * stepMs;
+  /** Up to this many milliseconds, or some steps where these are longer. */
+  const delay = (atMostMs: number) =>
+    Math.floor((rnd.next() * Math.max(atMostMs, 3 * stepMs)) / stepMs) * stepMs;
   const one = <T>(items: readonly T[]): T => items[rnd.below(items.length)] as T;
   const user = () => String(1 + rnd.below(users));
   const out: unknown[] = [];
@@ -74,7 +79,7 @@ export function smallWorld(seed: number, options: SmallWorldOptions = {}): Event
       time_ms: post.timeMs,
       post_id: post.id,
       author_id: post.author,
-      text: words.join(" "),
+      text: text ? words.join(" ") : "",
       topics: rnd.next() < 0.7 ? [TOPICS[topic], ...(rnd.next() < 0.3 ? [one(TOPICS)] : [])] : [],
       ...(rnd.next() < 0.8 ? { language: one(["en", "ja", "de"]) } : {}),
       media,
@@ -116,13 +121,13 @@ export function smallWorld(seed: number, options: SmallWorldOptions = {}): Event
       out.push({
         ...shared,
         type: "engagement",
-        time_ms: timeMs + stepMs * rnd.below(20_000),
+        time_ms: timeMs + delay(20_000),
         head: "dwell_seconds",
         value: 20 * rnd.next(),
       });
     for (const head of HEADS) {
       if (rnd.next() > 0.2) continue;
-      const actedMs = timeMs + stepMs * rnd.below(60_000);
+      const actedMs = timeMs + delay(60_000);
       out.push({ ...shared, type: "engagement", time_ms: actedMs, head });
       if (rnd.next() < 0.1)
         out.push({ ...shared, type: "engagement", time_ms: actedMs + 5000, head, undo: true });

@@ -126,11 +126,9 @@ async function rankWith(
     model_versions: modelVersions(query),
     weights_checksum: query.weights.checksum,
     experiments: experimentsOf(query),
-    degraded: record.degraded().map(({ component, kind }) => ({ component, reason: kind })),
+    degraded: record.degraded(),
     ...(request.explain && {
-      dropped: record
-        .dropped()
-        .map(({ post_id, component, rule }) => ({ post_id, component, rule: rule ?? component })),
+      dropped: record.dropped(),
     }),
   };
   return { response, record: rankRecord(answer, page) };
@@ -182,6 +180,7 @@ async function nextPage(
       ...(request.explain && {
         dropped: answer.page.dropped.map(({ item }) => ({
           post_id: item.postId,
+          source: item.source,
           component: "page_check",
           rule: "blocked, muted or deleted since the ranking was made",
         })),

@@ -1,8 +1,8 @@
 import * as ort from "onnxruntime-node";
-import { RoostError } from "../../errors.ts";
 import { type Bundle, type Calibration, calibrate, idBucket } from "../../features/bundle.ts";
+import { checkBundle } from "../../features/check-bundle.ts";
 import { FeatureReader } from "../../features/reader.ts";
-import { type IdColumn, schemaHash, unknownFeatures } from "../../features/registry.ts";
+import type { IdColumn } from "../../features/registry.ts";
 
 /**
  * Runs a bundle on the calling thread, for judging offline: it blocks the event loop, which a server must not.
@@ -24,11 +24,7 @@ const CHUNK = 4096;
 export async function createPredictor(bundle: Bundle, threads: number): Promise<Predictor> {
   const { manifest, model } = bundle;
   const idNames = manifest.ids.map(({ name }) => name);
-  const unknown = unknownFeatures(manifest.features, idNames);
-  if (unknown.length > 0)
-    throw new RoostError("BAD_BUNDLE", `${manifest.kind} needs unknown features: ${unknown.join(", ")}`);
-  if (schemaHash(manifest.features, idNames) !== manifest.schema_hash)
-    throw new RoostError("BAD_BUNDLE", `${manifest.kind} was trained on other feature definitions`);
+  checkBundle(manifest);
   const session = await ort.InferenceSession.create(model, { intraOpNumThreads: threads });
   const d = manifest.features.length;
   const k = manifest.ids.length;
@@ -49,7 +45,10 @@ export async function createPredictor(bundle: Bundle, threads: number): Promise<
             (manifest.ids[i % k] as { buckets: number }).buckets,
           );
         const feeds: Record<string, ort.Tensor> = {
-          features: new ort.Tensor("float32", features.slice(start * d, (start + size) * d), [size, d]),
+          features: new ort.Tensor("float32", features.slice(start * d, (start + size) * d), [
+            size,
+            d,
+          ]),
         };
         if (k > 0) feeds.ids = new ort.Tensor("int32", buckets, [size, k]);
         const { outputs } = await session.run(feeds);

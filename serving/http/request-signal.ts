@@ -8,7 +8,7 @@ export class CallerGone extends Error {
 
 /**
  * A signal that aborts when the deadline passes, the caller closes the connection or `stopping` aborts.
- * `release` must be called when the answer is sent.
+ * `release` must be called before the answer is sent: the connection closes after an answer too.
  */
 export function requestSignal(
   response: ServerResponse,
@@ -20,9 +20,7 @@ export function requestSignal(
     () => controller.abort(new RoostError("DEADLINE_EXCEEDED", `${deadlineMs} ms`)),
     deadlineMs,
   );
-  const onClose = (): void => {
-    if (!response.writableFinished) controller.abort(new CallerGone("the caller has gone"));
-  };
+  const onClose = (): void => controller.abort(new CallerGone("the caller has gone"));
   const onStop = (): void => controller.abort(stopping.reason);
   response.once("close", onClose);
   stopping.addEventListener("abort", onStop, { once: true });

@@ -21,6 +21,10 @@ const RequestContext = z
     language: z.string().min(2).max(8).optional(),
     surface: z.string().min(1).max(64).optional().describe("The screen that shows the page"),
     device: z.enum(["android", "ios", "web", "other"]).optional(),
+    forced_variations: z
+      .record(z.string().min(1).max(200), z.string().min(1).max(200))
+      .optional()
+      .describe("Experiment key → arm to serve whatever the hash says; never logged as exposure"),
   })
   .describe("What is known of the moment of the request");
 

@@ -1,0 +1,279 @@
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import type { Logger } from "pino";
+import { hasDataset, readManifest } from "../datasets/dataset.ts";
+import { SegmentRoller } from "../datasets/log/roller.ts";
+import { type DataDir, openDataDir } from "../datasets/storage/data-dir.ts";
+import { exposureLogger } from "../experiments/assignment/exposure-logger.ts";
+import { memoryStickyStore } from "../experiments/assignment/sticky-store.ts";
+import { readBundle } from "../features/bundle.ts";
+import { checkBundle } from "../features/check-bundle.ts";
+import { logExposures } from "./effects/log-exposures.ts";
+import { logServed } from "./effects/log-served.ts";
+import { type App, createApp } from "./http/app.ts";
+import type { ServerClock } from "./http/services.ts";
+import { closeGracefully } from "./http/shutdown.ts";
+import { ModelSlot } from "./inference/model-slot.ts";
+import { createMetrics } from "./metrics/metrics.ts";
+import { cursorSecret } from "./paging/cursor-secret.ts";
+import { pager } from "./paging/pager.ts";
+import { RankingStore } from "./paging/ranking-store.ts";
+import type { ModelStage } from "./pipeline/home-query.ts";
+import { following } from "./pipelines/following.ts";
+import { forYou } from "./pipelines/for-you.ts";
+import { createRankService, type KeptRanking, type RankParts } from "./rank-service.ts";
+import type { Settings } from "./settings.ts";
+import { WorldClock, wallClock } from "./state/clock.ts";
+import { EventIntake } from "./state/event-intake.ts";
+import { LogConsumer } from "./state/log-consumer.ts";
+import { openState } from "./state/open-state.ts";
+import { EXPERIMENTS_KIND } from "./versions/experiments-kind.ts";
+import { LiveConfig, type ReloadReport } from "./versions/live-config.ts";
+import { VersionStore } from "./versions/version-store.ts";
+import { type FileWatch, watchFile } from "./versions/watch-file.ts";
+import { keepEffectiveWeights, WEIGHTS_KIND } from "./versions/weights-kind.ts";
+
+const STAGES = ["light", "heavy"] as const satisfies readonly ModelStage[];
+/** One request in fifty logs every candidate that it scored: enough to rescore offline, little to store. */
+const CANDIDATE_LOG_SHARE = 0.02;
+const MINUTE_MS = 60_000;
+
+/** A server with everything behind it, listening or not. */
+export interface Server {
+  readonly app: App;
+  readonly rank: RankParts;
+  readonly clock: ServerClock;
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * Opens the data directory, models, configuration and API; does not listen yet.
+ * @throws DATA_DIR_LOCKED, BAD_BUNDLE, BAD_CONFIG … when a part cannot be used; what was opened by then is closed again
+ */
+export async function openServer(settings: Settings, logger: Logger): Promise<Server> {
+  const opened: (() => unknown)[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const close of opened.splice(0).reverse()) await close();
+  };
+  try {
+    return await open(settings, logger, opened, closeAll);
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+async function open(
+  settings: Settings,
+  logger: Logger,
+  opened: (() => unknown)[],
+  closeAll: () => Promise<void>,
+): Promise<Server> {
+  const dir = openDataDir(settings.dataDir, "own");
+  opened.push(() => dir.close());
+  const clock = openClock(settings, dir);
+  const { log, live, close } = await openState(dir);
+  opened.push(close);
+  const { broadcast, features } = live;
+
+  const consumer = new LogConsumer(live, { segments: dir.segments, log });
+  opened.push(() => consumer.close());
+  await consumer.start((error) => logger.fatal({ err: error }, "the log consumer stopped"));
+
+  const slots = await openModels(settings, dir, logger, opened);
+  const metrics = createMetrics();
+  const versions = new VersionStore(dir.at("versions"), [WEIGHTS_KIND, EXPERIMENTS_KIND]);
+  opened.push(() => versions.close());
+  const report: ReloadReport = {
+    loaded: ({ kind, name, checksum }, from, by) => {
+      metrics.versionInForce(kind, name, checksum);
+      logger.info({ kind, name, checksum, from, by }, "version in force");
+    },
+    refused: (error, by) => logger.error({ by, problem: error.message }, "an edit was refused"),
+  };
+  const weights = new LiveConfig(versions, WEIGHTS_KIND, "current", report);
+  const experiments = new LiveConfig(versions, EXPERIMENTS_KIND, "current", report);
+  opened.push(await follow(weights, weightsPath(settings), clock));
+  if (settings.experimentsFile === undefined)
+    await experiments.offer("{}", "no experiments", "server", clock.nowMs());
+  else opened.push(await follow(experiments, settings.experimentsFile, clock));
+
+  const intake = new EventIntake({
+    log,
+    consumer,
+    posts: broadcast.posts,
+    graph: broadcast.graph,
+    clock,
+  });
+  const onError = (error: unknown): void =>
+    logger.error({ err: error }, "work after an answer failed");
+  const exposures = exposureLogger(
+    async (event) => void (await intake.write([event])),
+    {},
+    onError,
+  );
+  const effects = [
+    logServed((events) => intake.write(events), CANDIDATE_LOG_SHARE),
+    logExposures(exposures),
+  ];
+  const rankings = new RankingStore<KeptRanking>({
+    ttlMs: settings.rankingTtlMs,
+    capacity: settings.rankingsKept,
+  });
+  const rank: RankParts = {
+    pipelines: {
+      for_you: forYou(broadcast, features, effects),
+      following: following(broadcast, effects),
+    },
+    posts: broadcast.posts,
+    graph: broadcast.graph,
+    history: broadcast.history,
+    clock,
+    pager: pager(rankings, settings.cursorSecret ?? cursorSecret(dir.path)),
+    sticky: memoryStickyStore(),
+    weights: () => weights.current().value,
+    experiments: () => experiments.current().value,
+    lease: () => leaseAll(slots),
+    logPosition: () => live.position,
+    write: (events) => intake.write(events),
+    keepWeights: (effective) =>
+      void keepEffectiveWeights(versions, effective, clock.nowMs()).catch(onError),
+    defaultDeadlineMs: settings.defaultDeadlineMs,
+    now: () => performance.now(),
+    onError,
+  };
+
+  const roller = new SegmentRoller({ log, dir: dir.segments });
+  const upkeep = setInterval(() => {
+    const nowMs = clock.nowMs();
+    broadcast.trim(nowMs);
+    rankings.sweep(nowMs);
+    void roller.roll(nowMs).catch(onError);
+  }, MINUTE_MS);
+  opened.push(() => clearInterval(upkeep));
+
+  const app = await createApp({
+    rank: createRankService(rank),
+    events: intake,
+    weights: {
+      current: () => {
+        const { value } = weights.current();
+        return {
+          name: value.name,
+          checksum: value.checksum,
+          weights: value.weights as Record<string, number>,
+          parameters: value.params as Record<string, number>,
+        };
+      },
+    },
+    health: {
+      live: () => consumer.failure === undefined,
+      ready: () => {
+        const reasons = [
+          ...(consumer.failure === undefined ? [] : ["the log consumer has stopped"]),
+          ...STAGES.filter((stage) => slots[stage].manifest === undefined).map(
+            (stage) => `there is no ${stage} model`,
+          ),
+        ];
+        return { ready: reasons.length === 0, reasons };
+      },
+    },
+    clock,
+    versions,
+    metrics,
+    logger,
+    settings,
+  });
+  return {
+    app,
+    rank,
+    clock,
+    close: async () => {
+      await closeGracefully(app, settings.shutdownTimeoutMs);
+      await closeAll();
+    },
+  };
+}
+
+function openClock(settings: Settings, dir: DataDir): ServerClock {
+  if (settings.clock === "wall") return wallClock();
+  const firstMs = hasDataset(dir.path) ? readManifest(dir.path).held_out_from_ms : undefined;
+  const startedAt = performance.now();
+  return new WorldClock(
+    dir.at("clock.json"),
+    firstMs ?? Date.now(),
+    () => performance.now() - startedAt,
+  );
+}
+
+/** One slot a stage, filled from its bundle where there is one; an edited bundle takes the place of the old. */
+async function openModels(
+  settings: Settings,
+  dir: DataDir,
+  logger: Logger,
+  opened: (() => unknown)[],
+): Promise<Record<ModelStage, ModelSlot>> {
+  const options = {
+    workers: settings.inferenceWorkers,
+    threadsPerRun: settings.inferenceThreads,
+  };
+  const slots = { light: new ModelSlot(options), heavy: new ModelSlot(options) };
+  for (const stage of STAGES) {
+    const bundleDir = `${settings.modelDir ?? dir.at("models")}/${stage}`;
+    const load = async (): Promise<void> => {
+      const bundle = await readBundle(bundleDir);
+      checkBundle(bundle.manifest);
+      await slots[stage].replace(bundle);
+      logger.info({ stage, version: bundle.manifest.version }, "model in place");
+    };
+    opened.push(() => slots[stage].close());
+    if (!existsSync(bundleDir)) {
+      logger.warn({ stage }, "there is no model; the stage is skipped");
+      continue;
+    }
+    await load();
+    const watch = watchFile(`${bundleDir}/bundle.json`, load, (error) =>
+      logger.error(
+        { stage, problem: error.message },
+        "a new bundle was refused; the old one serves on",
+      ),
+    );
+    opened.push(() => watch.close());
+  }
+  return slots;
+}
+
+function leaseAll(slots: Record<ModelStage, ModelSlot>): ReturnType<RankParts["lease"]> {
+  const light = slots.light.lease();
+  const heavy = slots.heavy.lease();
+  return {
+    models: { ...(light && { light }), ...(heavy && { heavy }) },
+    release: () => {
+      light?.release();
+      heavy?.release();
+    },
+  };
+}
+
+/** The file behind the weights: a preset's own, or the one that the setting names. */
+function weightsPath({ weights }: Settings): string {
+  const preset = fileURLToPath(new URL(`./weights/presets/${weights}.yaml`, import.meta.url));
+  return existsSync(preset) ? preset : weights;
+}
+
+/** Takes a file's text now, which must be usable unless a version is in force, and follows its edits. */
+async function follow<T>(
+  config: LiveConfig<T>,
+  path: string,
+  clock: ServerClock,
+): Promise<() => Promise<void>> {
+  await config.offerFile(await readFile(path, "utf8"), path, clock.nowMs());
+  config.current();
+  const watch: FileWatch = watchFile(
+    path,
+    (text) => config.offerFile(text, path, clock.nowMs()),
+    () => {},
+  );
+  return () => watch.close();
+}
