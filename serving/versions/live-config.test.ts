@@ -118,7 +118,9 @@ test("a restart keeps the pointer, also against an unchanged file; a file edited
   for (const watch of watches.splice(0)) await watch.close();
   await store.close();
 
+  loads.length = 0;
   start();
+  expect(loads).toEqual([`undefined → ${moved.checksum.slice(0, 4)} by api:ann`]);
   expect(live.current()).toMatchObject({ checksum: moved.checksum, revision: 2, value: { a: 50 } });
   await watching();
   expect(live.current().checksum).toBe(moved.checksum);

@@ -34,10 +34,19 @@ export class LiveConfig<T> {
     this.#name = name;
     this.#report = report;
     const pointer = store.current(kind.kind, name);
-    if (pointer !== undefined) this.#snapshot = this.#read(pointer.checksum, pointer.revision);
+    if (pointer !== undefined) {
+      this.#snapshot = this.#read(pointer.checksum, pointer.revision);
+      const by = store.moveOf(kind.kind, name, pointer.revision)?.by ?? "unknown";
+      report.loaded?.(this.#snapshot, null, by);
+    }
     store.onMove((movedKind, movedName) => {
       if (movedKind === kind.kind && movedName === name) void this.#follow();
     });
+  }
+
+  /** Whether any version is in force. */
+  get inForce(): boolean {
+    return this.#snapshot !== undefined;
   }
 
   /** @throws NOT_READY before a first version is in force */
