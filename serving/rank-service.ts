@@ -78,6 +78,26 @@ export function createRankService(parts: RankParts): RankService {
   };
 }
 
+/**
+ * Ranks without any trace: nothing is stored for paging, logged as served or counted as exposure.
+ * For the command line.
+ */
+export async function previewRanking(
+  parts: RankParts,
+  request: RankRequest,
+): Promise<Answer<HomeQuery>> {
+  const lease = parts.lease();
+  try {
+    const query = await buildQuery(parts, request, "preview", lease.models);
+    return await runPipeline({ ...parts.pipelines[request.product], sideEffects: [] }, query, {
+      signal: new AbortController().signal,
+      now: parts.now,
+    });
+  } finally {
+    lease.release();
+  }
+}
+
 async function rankAnew(
   parts: RankParts,
   request: RankRequest,

@@ -5,6 +5,7 @@ import type { Logger } from "pino";
 import { hasDataset, readManifest } from "../datasets/dataset.ts";
 import { SegmentRoller } from "../datasets/log/roller.ts";
 import { type DataDir, openDataDir } from "../datasets/storage/data-dir.ts";
+import { RoostError } from "../errors.ts";
 import { exposureLogger } from "../experiments/assignment/exposure-logger.ts";
 import { memoryStickyStore } from "../experiments/assignment/sticky-store.ts";
 import { readBundle } from "../features/bundle.ts";
@@ -262,17 +263,23 @@ function weightsPath({ weights }: Settings): string {
   return existsSync(preset) ? preset : weights;
 }
 
-/** Takes a file's text now, which must be usable unless a version is in force, and follows its edits. */
+/**
+ * Takes a file's text now and follows its edits. A file that is not usable is refused only when nothing is in force yet.
+ * @throws BAD_CONFIG when there is no version to serve with
+ */
 async function follow<T>(
   config: LiveConfig<T>,
   path: string,
   clock: ServerClock,
 ): Promise<() => Promise<void>> {
-  await config.offerFile(await readFile(path, "utf8"), path, clock.nowMs());
-  config.current();
+  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+    throw new RoostError("BAD_CONFIG", `${path} cannot be read (${error.code})`, error);
+  });
+  if (config.inForce) await config.offerFile(text, path, clock.nowMs());
+  else await config.offer(text, path, `file:${path}`, clock.nowMs());
   const watch: FileWatch = watchFile(
     path,
-    (text) => config.offerFile(text, path, clock.nowMs()),
+    (edited) => config.offerFile(edited, path, clock.nowMs()),
     () => {},
   );
   return () => watch.close();

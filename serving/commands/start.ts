@@ -1,0 +1,152 @@
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { Command } from "commander";
+import { pino } from "pino";
+import { hasDataset, readManifest } from "../../datasets/dataset.ts";
+import { listSegments } from "../../datasets/log/segment-files.ts";
+import { openDataDir } from "../../datasets/storage/data-dir.ts";
+import { RoostError } from "../../errors.ts";
+import { readBundle } from "../../features/bundle.ts";
+import { checkBundle } from "../../features/check-bundle.ts";
+import { previewRanking, type RankParts } from "../rank-service.ts";
+import type { Settings } from "../settings.ts";
+import { openState, rebuildState } from "../state/open-state.ts";
+import { Progress } from "./progress.ts";
+import { addressOf, listen } from "./serve.ts";
+import { settingsOf, withSettings } from "./settings-options.ts";
+import { timelineTable } from "./timeline-table.ts";
+
+/** The experiment on the weights that the demo runs. */
+const DEMO_EXPERIMENTS = fileURLToPath(new URL("../experiments/demo.yaml", import.meta.url));
+const ROOST = fileURLToPath(new URL(`../../roost${import.meta.url.slice(-3)}`, import.meta.url));
+const DEMO_SEED = "1";
+/** Posts of the printed timeline, and the least follows of the viewer that it is printed for. */
+const SHOWN = 15;
+const LEAST_FOLLOWS = 40;
+
+export function startCommand(): Command {
+  return withSettings(
+    new Command("start").description(
+      "make the demo world, train, build the indexes, serve and print a ranked timeline; later starts find their artifacts",
+    ),
+  ).action(async (flags: Record<string, unknown>) => {
+    const settings = settingsOf(flags, {
+      clock: "world",
+      logLevel: "warn",
+      experimentsFile: DEMO_EXPERIMENTS,
+    });
+    await makeArtifacts(settings.dataDir);
+    const server = await listen(settings, pino({ level: settings.logLevel }));
+    const viewer = someViewer(server.rank);
+    const answer = await previewRanking(server.rank, {
+      user_id: viewer,
+      product: "for_you",
+      limit: SHOWN,
+    });
+    const url = addressOf(server);
+    process.stdout.write(
+      `\nThe timeline of user ${viewer} (weights “${answer.query.weights.name}”):\n\n${timelineTable(answer)}\n\n${urls(settings, url, viewer)}\n`,
+    );
+  });
+}
+
+/** Makes what is missing, each step in the order in which it needs the ones before. */
+async function makeArtifacts(dataDir: string): Promise<void> {
+  const progress = new Progress(process.stderr, () => performance.now());
+  const dir = openDataDir(dataDir, "own");
+  try {
+    if (!hasDataset(dir.path))
+      await roost(
+        ["simulate", "--preset", "demo", "--seed", DEMO_SEED, "--out", dir.path],
+        progress,
+      );
+    if (!(await hasModels(dir.at("models"))))
+      await roost(
+        ["train", "--data", dir.path, "--out", dir.at("models"), "--metric-rounds", "50"],
+        progress,
+      );
+    if (!(await hasState(dir))) {
+      const { events } = readManifest(dir.path);
+      await rebuildState(dir, (applied) => progress.update("indexes", applied / events));
+    }
+  } finally {
+    progress.done();
+    dir.close();
+  }
+}
+
+/** Whether the bundles are there, intact and of this version's features. */
+async function hasModels(dir: string): Promise<boolean> {
+  try {
+    for (const stage of ["light", "heavy"])
+      checkBundle((await readBundle(`${dir}/${stage}`)).manifest);
+    return true;
+  } catch (error) {
+    if (error instanceof RoostError && error.code === "BAD_BUNDLE") return false;
+    throw error;
+  }
+}
+
+async function hasState(dir: ReturnType<typeof openDataDir>): Promise<boolean> {
+  if (!existsSync(dir.at("state"))) return false;
+  const state = await openState(dir);
+  try {
+    return state.live.position >= (listSegments(dir.segments).at(-1)?.last_seq ?? 0);
+  } finally {
+    await state.close();
+  }
+}
+
+/** Runs another verb of this program and shows its progress. */
+async function roost(args: readonly string[], progress: Progress): Promise<void> {
+  const child = spawn(process.execPath, [...process.execArgv, ROOST, ...args, "--progress-json"], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const others: string[] = [];
+  createInterface({ input: child.stderr }).on("line", (line) => {
+    try {
+      const { step, share } = JSON.parse(line) as { step: string; share: number };
+      progress.update(step, share);
+    } catch {
+      others.push(line);
+    }
+  });
+  const forward = (signal: NodeJS.Signals): void => void child.kill(signal);
+  process.on("SIGTERM", forward);
+  process.on("SIGINT", forward);
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", resolve);
+  });
+  process.off("SIGTERM", forward);
+  process.off("SIGINT", forward);
+  progress.done();
+  if (code !== 0)
+    throw new RoostError(
+      "BAD_DATASET",
+      `roost ${args[0]} failed: ${others.join(" ").slice(0, 500)}`,
+    );
+}
+
+/** The first viewer who follows enough accounts to show a mixed timeline. */
+function someViewer({ graph }: RankParts): string {
+  let first: string | undefined;
+  for (const userId of graph.users()) {
+    first ??= userId;
+    if (graph.following(userId).size >= LEAST_FOLLOWS) return userId;
+  }
+  if (first === undefined) throw new RoostError("BAD_DATASET", "the data set has no users");
+  return first;
+}
+
+function urls(settings: Settings, url: string, viewer: string): string {
+  return [
+    `rank     curl -s ${url}/v1/rank -H 'content-type: application/json' -d '{"user_id":"${viewer}","product":"for_you","limit":10,"explain":true}'`,
+    `weights  ${url}/v1/weights`,
+    `docs     ${url}/docs`,
+    `metrics  ${url}/metrics`,
+    `data     ${settings.dataDir}`,
+  ].join("\n");
+}
