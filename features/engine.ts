@@ -54,7 +54,7 @@ export function applyEvent(state: StateEditor, event: Event): void {
       state.delete("post", event.post_id);
       return;
     case "user_deleted":
-      forgetUser(state, event.user_id);
+      forgetUser(state, event);
       return;
   }
 }
@@ -141,10 +141,13 @@ function applyPlain(
 }
 
 /**
- * Removes every vector that the user is a part of, and those of the user's posts. Counts in others' vectors are sums and
- * stay.
+ * Removes every vector that the user is a part of, and those of the user's posts, and ends the user's follows in both
+ * directions. Counts of signals in others' vectors are sums and stay.
  */
-function forgetUser(state: StateEditor, userId: string): void {
+function forgetUser(
+  state: StateEditor,
+  { user_id: userId, time_ms }: EventOf<"user_deleted">,
+): void {
   state.delete("user", userId);
   state.delete("author", userId);
   const first = `${userId}|`;
@@ -154,10 +157,22 @@ function forgetUser(state: StateEditor, userId: string): void {
     for (const key of state.keys(entity))
       if (key.startsWith(first) || (entity === "user_author" && key.endsWith(second)))
         doomed.push(key);
-    for (const key of doomed) state.delete(entity, key);
+    for (const key of doomed) {
+      if (entity === "user_author") endFollow(state, key, userId, time_ms);
+      state.delete(entity, key);
+    }
   }
   const posts: string[] = [];
   for (const key of state.keys("post"))
     if (authoredBy(state.get("post", key), userId)) posts.push(key);
   for (const key of posts) state.delete("post", key);
+}
+
+/** Takes the follow of a pair that is about to be removed out of the counts of the one who stays. */
+function endFollow(state: StateEditor, key: string, leaving: string, time_ms: number): void {
+  if (state.get("user_author", key)?.[USER_AUTHOR.follows] !== 1) return;
+  const [user_id, target_id] = key.split("|") as [string, string];
+  const event = { type: "unfollow", time_ms, user_id, target_id } as const;
+  if (user_id !== leaving) applyPlain(state, "user", user_id, event, "subject");
+  if (target_id !== leaving) applyPlain(state, "author", target_id, event, "object");
 }

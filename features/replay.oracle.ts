@@ -137,11 +137,14 @@ function relation(world: World, from: string, to: string | undefined) {
 }
 
 function followCount(world: World, side: "user_id" | "target_id", user: string): number {
-  const pairs = new Map<string, boolean>();
-  for (const event of since(world, `user ${user}`))
-    if ((event.type === "follow" || event.type === "unfollow") && event[side] === user)
-      pairs.set(`${event.user_id}>${event.target_id}`, event.type === "follow");
-  return [...pairs.values()].filter(Boolean).length;
+  const others = new Set<string>();
+  for (const event of world.past)
+    if (event.type === "follow" && event[side] === user)
+      others.add(side === "user_id" ? event.target_id : event.user_id);
+  return [...others].filter((other) => {
+    const [from, to] = side === "user_id" ? [user, other] : [other, user];
+    return relation(world, from, to)?.type === "follow";
+  }).length;
 }
 
 const profile = (world: World, user: string | undefined) =>
