@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import type { Worker } from "node:worker_threads";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { random } from "../../datasets/random.ts";
 import { InferencePool, type InferencePoolOptions } from "./inference-pool.ts";
 import { startSession } from "./start-session.ts";
@@ -168,8 +168,9 @@ test("a worker that can never be started again is given up by name, and waiting 
   expect(starts).toBe(5);
 });
 
-test("an aborted run is let go at once, whether it waits or runs, and the pool goes on", async () => {
-  const pool = await started(SLOW);
+test("an aborted run is let go at once; one that was waiting is never run, and the pool goes on", async () => {
+  const { pool, workers } = await watched(SLOW);
+  const posted = vi.spyOn(workers[0] as Worker, "postMessage");
   const x = features(4000);
   const controller = new AbortController();
   const running = pool.run(x, NO_IDS, 4000, controller.signal);
@@ -180,6 +181,7 @@ test("an aborted run is let go at once, whether it waits or runs, and the pool g
   await expect(waiting).rejects.toBe(reason);
   await expect(pool.run(x, NO_IDS, 4000, controller.signal)).rejects.toBe(reason);
   expect(await pool.run(x, NO_IDS, 4000, NEVER)).toHaveLength(8000);
+  expect(posted).toHaveBeenCalledTimes(2);
 });
 
 test("nothing listens to the signal after a run", async () => {

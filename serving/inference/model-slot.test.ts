@@ -100,10 +100,12 @@ test("a bundle that does not load leaves the old model in place", async () => {
   expect([...alive]).toEqual([1]);
 });
 
-test("replacements asked for at once run one after the other; the last one stays", async () => {
-  const { slot } = emptySlot();
+test("replacements asked for at once run one after the other; the last one stays and the others' workers end", async () => {
+  const { slot, alive } = emptySlot();
   await Promise.all([1, 2, 3].map((value) => slot.replace(constant(value))));
   expect((await ask(slot)).output).toBe(3);
+  while (alive.size > 1) await new Promise((resolve) => setImmediate(resolve));
+  expect([...alive]).toEqual([3]);
 });
 
 test("the version in place is not loaded again", async () => {

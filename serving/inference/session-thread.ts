@@ -2,7 +2,7 @@ import type { Worker } from "node:worker_threads";
 import { RoostError } from "../../errors.ts";
 import type { BundleManifest } from "../../features/bundle.ts";
 import type { StartSession } from "./start-session.ts";
-import type { FromWorker, SessionSettings } from "./worker-messages.ts";
+import type { FromWorker, SessionSettings, ToWorker } from "./worker-messages.ts";
 
 /** One run as it waits for its worker. */
 export interface Job {
@@ -29,7 +29,6 @@ export class SessionThread {
   readonly #onFree: () => void;
   #worker: Worker | undefined;
   #job: Job | undefined;
-  #jobs = 0;
   #state: "starting" | "ready" | "lost" | "closed" = "starting";
   #failedStarts = 0;
   #restart: NodeJS.Timeout | undefined;
@@ -68,7 +67,7 @@ export class SessionThread {
   take(job: Job): void {
     this.#job = job;
     const { n, features, ids } = job;
-    this.#worker?.postMessage({ job: ++this.#jobs, n, features, ids }, [
+    this.#worker?.postMessage({ n, features, ids } satisfies ToWorker, [
       features.buffer,
       ids.buffer,
     ]);
@@ -110,11 +109,8 @@ export class SessionThread {
   #receive(message: FromWorker): void {
     if (message.kind === "ready") this.#becomeReady(message.inputs, message.outputs);
     else if (message.kind === "refused") this.#giveUp(message.detail);
-    else if (message.job === this.#jobs)
-      this.#finish((job) => {
-        if (message.kind === "outputs") job.resolve(message.outputs);
-        else job.reject(new RoostError("INFERENCE_FAILED", message.detail));
-      });
+    else if (message.kind === "outputs") this.#finish((job) => job.resolve(message.outputs));
+    else this.#finish((job) => job.reject(new RoostError("INFERENCE_FAILED", message.detail)));
   }
 
   #becomeReady(inputs: readonly string[], outputs: readonly string[]): void {

@@ -28,7 +28,7 @@ try {
 }
 
 async function answer(session: InferenceSession, message: ToWorker): Promise<void> {
-  const { job, n, features, ids } = message;
+  const { n, features, ids } = message;
   try {
     const feeds: Record<string, Tensor> = {
       features: new Tensor("float32", features, [n, features.length / n]),
@@ -37,8 +37,8 @@ async function answer(session: InferenceSession, message: ToWorker): Promise<voi
     const { outputs } = await session.run(feeds, { logSeverityLevel: QUIET });
     // The tensor's own memory belongs to onnxruntime; a copy can be handed over.
     const copy = new Float32Array(outputs?.data as Float32Array);
-    post({ kind: "outputs", job, outputs: copy }, [copy.buffer]);
+    post({ kind: "outputs", outputs: copy }, [copy.buffer]);
   } catch (error) {
-    post({ kind: "failed", job, detail: (error as Error).message });
+    post({ kind: "failed", detail: (error as Error).message });
   }
 }

@@ -5,9 +5,8 @@ export interface SessionSettings {
   readonly threads: number;
 }
 
-/** One run: `features` [n, d], `ids` [n, k], both handed over. */
+/** One run, answered before the next is asked for: `features` [n, d], `ids` [n, k], both handed over. */
 export interface ToWorker {
-  readonly job: number;
   readonly n: number;
   readonly features: Float32Array<ArrayBuffer>;
   readonly ids: Int32Array<ArrayBuffer>;
@@ -20,5 +19,5 @@ export type FromWorker =
       readonly outputs: readonly string[];
     }
   | { readonly kind: "refused"; readonly detail: string }
-  | { readonly kind: "outputs"; readonly job: number; readonly outputs: Float32Array }
-  | { readonly kind: "failed"; readonly job: number; readonly detail: string };
+  | { readonly kind: "outputs"; readonly outputs: Float32Array }
+  | { readonly kind: "failed"; readonly detail: string };
