@@ -54,8 +54,8 @@ export interface RankParts {
   readonly lease: () => { readonly models: HomeQuery["models"]; release(): void };
   readonly logPosition: () => number;
   readonly write: (events: readonly Event[]) => Promise<unknown>;
-  /** Keeps effective weights so that their checksum resolves for ever. */
-  readonly keepWeights: (weights: EffectiveWeights) => void;
+  /** Keeps effective weights before anything names their checksum, so that it resolves for ever. */
+  readonly keepWeights: (weights: EffectiveWeights) => Promise<void>;
   readonly defaultDeadlineMs: number;
   /** A monotonic clock in milliseconds. */
   readonly now: () => number;
@@ -243,7 +243,7 @@ async function buildQuery(
     { weights: assigned.weights, params: assigned.parameters as Record<string, number> },
     request.weights === undefined ? {} : { weights: defined(request.weights) },
   );
-  parts.keepWeights(weights);
+  await parts.keepWeights(weights);
   return homeQuery({
     requestId,
     viewerId: user_id,

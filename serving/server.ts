@@ -38,6 +38,7 @@ import { keepEffectiveWeights, WEIGHTS_KIND } from "./versions/weights-kind.ts";
 const STAGES = ["light", "heavy"] as const satisfies readonly ModelStage[];
 /** One request in fifty logs every candidate that it scored: enough to rescore offline, little to store. */
 const CANDIDATE_LOG_SHARE = 0.02;
+const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;
 
 /** A server with everything behind it, listening or not. */
@@ -138,8 +139,7 @@ async function open(
     lease: () => leaseAll(slots),
     logPosition: () => live.position,
     write: (events) => intake.write(events),
-    keepWeights: (effective) =>
-      void keepEffectiveWeights(versions, effective, clock.nowMs()).catch(onError),
+    keepWeights: (effective) => keepEffectiveWeights(versions, effective, clock.nowMs()),
     defaultDeadlineMs: settings.defaultDeadlineMs,
     now: () => performance.now(),
     onError,
@@ -153,6 +153,12 @@ async function open(
     void roller.roll(nowMs).catch(onError);
   }, MINUTE_MS);
   opened.push(() => clearInterval(upkeep));
+  // Moves by another process are seen by looking.
+  const refresh = setInterval(() => {
+    void weights.refresh().catch(onError);
+    void experiments.refresh().catch(onError);
+  }, SECOND_MS);
+  opened.push(() => clearInterval(refresh));
 
   const app = await createApp({
     rank: createRankService(rank),
