@@ -64,7 +64,7 @@ export function forYou(
     ],
     heavyHydrators: [stageFeatures("heavy", features)],
     heavyScorers: [modelScorer("heavy", { timeoutMs: MODEL_TIMEOUT_MS }), weightedSum("heavy")],
-    adjustingScorers: [replyFactor(), authorDiversity(), outOfNetworkFactor()],
+    adjustingScorers: [authorDiversity(), outOfNetworkFactor(), replyFactor()],
     selector: byScore(),
     selectedHydrators: [deletions(posts)],
     selectedFilters: [conversationDedup(), visibility()],
