@@ -30,11 +30,11 @@ const STEP_SIZE = 1.15;
  */
 export function calibrate(population: Population, truth: Truth): void {
   const first = samplePilot(population, truth, FIRST_PILOT, 1);
-  fit(truth.intercepts, first);
+  solve(truth.intercepts, first);
   const impressions = (FIRST_PILOT * first.logits.length) / HEADS;
   const everyNth = Math.max(1, Math.ceil(impressions / SECOND_PILOT_IMPRESSIONS));
   const keepEvery = Math.max(1, Math.floor(impressions / everyNth / SAMPLE_IMPRESSIONS));
-  fit(truth.intercepts, samplePilot(population, truth, everyNth, keepEvery));
+  solve(truth.intercepts, samplePilot(population, truth, everyNth, keepEvery));
 }
 
 /** Impressions of a pilot: logits without intercepts and freshness, row-major [n, responses]; closed gates have freshness 0. */
@@ -70,7 +70,7 @@ function isOpen(head: number, probabilities: Float64Array): boolean {
   return !isGated || probabilities[head]! > 0;
 }
 
-function fit(intercepts: Float64Array, sample: Sample): void {
+function solve(intercepts: Float64Array, sample: Sample): void {
   for (let step = 0; step < STEPS; step++) improve(intercepts, sample);
 }
 

@@ -10,17 +10,19 @@ export interface Edges {
 const SWAPS_PER_EDGE = 5;
 
 /**
- * Transitivity: of all paths a–b–c the share with a–c joined, estimated from `paths` random ones.
+ * Mean local clustering: over all nodes with two neighbours or more, the share of pairs of neighbours that are joined,
+ * estimated from `pairsPerNode` random pairs of each.
+ *
+ * Source: Watts and Strogatz (1998), "Collective dynamics of 'small-world' networks".
  */
-export function transitivity(edges: Edges, paths: number, random: Random): number {
+export function meanClustering(edges: Edges, pairsPerNode: number, random: Random): number {
   const keys = new Set<number>();
-  const degree = new Int32Array(edges.nodes + 1);
+  const start = new Int32Array(edges.nodes + 1);
   for (let e = 0; e < edges.from.length; e++) {
     keys.add(key(edges, edges.from[e]!, edges.to[e]!));
-    degree[edges.from[e]! + 1]!++;
-    degree[edges.to[e]! + 1]!++;
+    start[edges.from[e]! + 1]!++;
+    start[edges.to[e]! + 1]!++;
   }
-  const start = degree.slice();
   for (let v = 0; v < edges.nodes; v++) start[v + 1]! += start[v]!;
   const next = start.slice(0, edges.nodes);
   const neighbour = new Int32Array(start[edges.nodes]!);
@@ -28,23 +30,22 @@ export function transitivity(edges: Edges, paths: number, random: Random): numbe
     neighbour[next[edges.from[e]!]!++] = edges.to[e]!;
     neighbour[next[edges.to[e]!]!++] = edges.from[e]!;
   }
-  const cumulative = new Float64Array(edges.nodes);
-  let total = 0;
+  let sum = 0;
+  let nodes = 0;
   for (let v = 0; v < edges.nodes; v++) {
-    const d = start[v + 1]! - start[v]!;
-    total += (d * (d - 1)) / 2;
-    cumulative[v] = total;
+    const first = start[v]!;
+    const degree = start[v + 1]! - first;
+    if (degree < 2) continue;
+    let joined = 0;
+    for (let i = 0; i < pairsPerNode; i++) {
+      const a = random.below(degree);
+      const b = (a + 1 + random.below(degree - 1)) % degree;
+      if (keys.has(key(edges, neighbour[first + a]!, neighbour[first + b]!))) joined++;
+    }
+    sum += joined / pairsPerNode;
+    nodes++;
   }
-  let closed = 0;
-  for (let i = 0; i < paths; i++) {
-    const middle = upperBound(cumulative, random.next() * total);
-    const d = start[middle + 1]! - start[middle]!;
-    const a = random.below(d);
-    const b = (a + 1 + random.below(d - 1)) % d;
-    const ends = [neighbour[start[middle]! + a]!, neighbour[start[middle]! + b]!] as const;
-    if (keys.has(key(edges, ends[0], ends[1]))) closed++;
-  }
-  return closed / paths;
+  return sum / nodes;
 }
 
 /**
@@ -77,15 +78,4 @@ export function rewired(edges: Edges, random: Random): Edges {
 
 function key({ nodes }: Edges, a: number, b: number): number {
   return a < b ? a * nodes + b : b * nodes + a;
-}
-
-function upperBound(cumulative: Float64Array, at: number): number {
-  let low = 0;
-  let high = cumulative.length - 1;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (cumulative[middle]! > at) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }

@@ -1,4 +1,4 @@
-import { random } from "../random.ts";
+import { random, shuffle } from "../random.ts";
 import { DAY_MS, HOUR_MS, WORLD_START_MS } from "./settings.ts";
 import { TOPIC_COUNT } from "./topics.ts";
 import { NEWCOMER, type Users } from "./users.ts";
@@ -7,11 +7,15 @@ import { weightedDraw } from "./weighted-draw.ts";
 /** Source: variant V of the world's prototype, for all constants below. */
 const HOMOPHILY = 3;
 const SAME_LANGUAGE = 1.2;
-const MEDIAN_FOLLOWS = 52;
+const MEDIAN_FOLLOWS = 46;
 const FOLLOWS_SD = 0.95;
 const MOST_FOLLOWS = 1600;
 /** A newcomer follows fewer accounts than those who have been around. */
 const NEWCOMER_FOLLOWS = 0.6;
+/** Circles of people alike who know each other: size, and the chance that two of one circle follow each other. */
+const CIRCLE_SIZE = 25;
+const ACQUAINTED = 0.5;
+const FOLLOW_BACK = 0.2;
 /** Draws per wanted follow before a list stays short; only lists that want most of the network get there. */
 const DRAWS_PER_FOLLOW = 150;
 
@@ -29,11 +33,12 @@ export interface FollowGraph {
 /**
  * Draws follows by popularity and likeness: successive draws without replacement with weight
  * popularity · exp(3 cos + 1.2 [same language]) (the Gumbel top-k distribution), then follow-backs that are likelier
- * between people who are alike and have few followers.
+ * between people who are alike and have few followers, then circles of acquaintances, which make the graph clustered.
  */
 export function createGraph(users: Users, seed: number): FollowGraph {
   const lists = drawFollows(users, seed);
   addFollowBacks(lists, users, seed);
+  addCircles(lists, users, seed);
 
   const offsets = new Int32Array(users.count + 1);
   for (let u = 0; u < users.count; u++) offsets[u + 1] = offsets[u]! + lists[u]!.size;
@@ -103,13 +108,46 @@ function addFollowBacks(lists: Set<number>[], users: Users, seed: number): void 
   const original = lists.map((list) => [...list]);
   for (let u = 0; u < users.count; u++) {
     const source = random(seed, "follow-backs", u);
-    const own = 0.32 * (30 / Math.max(followers[u]!, 30)) ** 0.35;
+    const own = FOLLOW_BACK * (30 / Math.max(followers[u]!, 30)) ** 0.35;
     for (const target of original[u]!) {
       const theirs = (30 / Math.max(followers[target]!, 30)) ** 0.3;
       const p = own * theirs * (0.5 + likeness(users, u, target)) * 1.3;
       if (source.next() < p) lists[target]!.add(u);
     }
   }
+}
+
+/** Everybody is in one circle of people with the same strongest topic and language. */
+function addCircles(lists: Set<number>[], users: Users, seed: number): void {
+  const groups = new Map<number, number[]>();
+  for (let u = 0; u < users.count; u++) {
+    if (users.kind[u] === NEWCOMER) continue;
+    const group = strongestTopic(users, u) * 4 + users.language[u]!;
+    groups.set(group, [...(groups.get(group) ?? []), u]);
+  }
+  for (const [group, members] of groups) {
+    const source = random(seed, "circle", group);
+    shuffle(members, source);
+    for (let first = 0; first < members.length; first += CIRCLE_SIZE) {
+      const circle = members.slice(first, first + CIRCLE_SIZE);
+      for (const [i, a] of circle.entries()) {
+        for (const b of circle.slice(i + 1)) {
+          if (source.next() >= ACQUAINTED) continue;
+          lists[a]!.add(b);
+          lists[b]!.add(a);
+        }
+      }
+    }
+  }
+}
+
+function strongestTopic(users: Users, user: number): number {
+  let strongest = 0;
+  const base = user * TOPIC_COUNT;
+  for (let k = 1; k < TOPIC_COUNT; k++) {
+    if (users.interests[base + k]! > users.interests[base + strongest]!) strongest = k;
+  }
+  return strongest;
 }
 
 /** Between accounts of before the log: any time since both exist. Else within minutes (own) or hours (back) of joining. */

@@ -29,7 +29,7 @@ const LABEL_MISSING = 0.13;
 
 /** Spread of the noise on visible attributes, and of the parts that only feedback reveals. */
 export const ATTRIBUTE_NOISE_SD = 0.3;
-export const HIDDEN_QUALITY_SD = 0.35;
+export const HIDDEN_QUALITY_SD = 0.38;
 export const HIDDEN_CONTROVERSY_SD = 0.4;
 const AUTHOR_QUALITY = 0.7;
 const VISIBLE_QUALITY = 0.62;

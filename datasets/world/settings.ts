@@ -19,8 +19,8 @@ export const WorldSettings = z.strictObject({
   pagesPerDay: z.number().positive().max(100),
   /** A person leaves for the day after this many pages. */
   maxPagesPerDay: z.int().min(1).max(1000),
-  /** Tail index of the authors' popularity; the density of follower counts falls with 1 + this. */
-  popularityTail: z.number().min(0.8).max(2),
+  /** Tail index of the pull that authors draw follows with; saturation makes follower counts fall somewhat faster than 1 + this. */
+  popularityTail: z.number().min(0.5).max(2),
 });
 export type WorldSettings = z.infer<typeof WorldSettings>;
 
@@ -33,34 +33,34 @@ export const PRESETS = {
     days: 3,
     pagesPerDay: 0.4,
     maxPagesPerDay: 8,
-    popularityTail: 1.15,
+    popularityTail: 0.85,
   },
   demo: {
     users: 5_000,
     authors: 600,
     posts: 50_000,
     days: 4,
-    pagesPerDay: 0.5,
+    pagesPerDay: 0.9,
     maxPagesPerDay: 30,
-    popularityTail: 1.15,
+    popularityTail: 0.85,
   },
   bench: {
     users: 5_000,
     authors: 600,
     posts: 50_000,
     days: 4,
-    pagesPerDay: 3.2,
+    pagesPerDay: 3.8,
     maxPagesPerDay: 40,
-    popularityTail: 1.15,
+    popularityTail: 0.85,
   },
   large: {
     users: 40_000,
     authors: 5_000,
     posts: 1_000_000,
     days: 5,
-    pagesPerDay: 0.5,
+    pagesPerDay: 0.9,
     maxPagesPerDay: 30,
-    popularityTail: 1.05,
+    popularityTail: 0.75,
   },
 } as const satisfies Record<string, WorldSettings>;
 export type PresetName = keyof typeof PRESETS;

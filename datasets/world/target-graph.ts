@@ -1,11 +1,11 @@
 import { random } from "../random.ts";
-import { type Edges, rewired, transitivity } from "./clustering.ts";
+import { type Edges, meanClustering, rewired } from "./clustering.ts";
 import { type FollowGraph, follows } from "./graph.ts";
 import type { Population } from "./population.ts";
 import { powerLawTail } from "./power-law.ts";
 import type { TargetRow } from "./target-row.ts";
 
-const PATHS = 100_000;
+const PAIRS_PER_NODE = 40;
 /** From here on, a larger share of follows goes to the top 1 % (the celebrities of a larger network). */
 const LARGE_NETWORK = 20_000;
 
@@ -21,9 +21,9 @@ export function graphTargets({ graph, users, seed }: Population): TargetRow[] {
   const isLarge = users.count >= LARGE_NETWORK;
   const tail = powerLawTail(followers, Math.max(50, Math.floor(users.count / 50)));
   const mutual = mutualEdges(graph, users.count);
-  const clustering = transitivity(mutual, PATHS, random(seed, "paths"));
+  const clustering = meanClustering(mutual, PAIRS_PER_NODE, random(seed, "paths"));
   const mixed = rewired(mutual, random(seed, "rewire"));
-  const byChance = transitivity(mixed, PATHS, random(seed, "random-paths"));
+  const byChance = meanClustering(mixed, PAIRS_PER_NODE, random(seed, "random-paths"));
   return [
     {
       name: "follower exponent",

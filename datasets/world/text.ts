@@ -60,6 +60,11 @@ function drawTopic(posts: Posts, users: Users, post: number, source: Random): nu
   return posts.topic[post]!;
 }
 
+/** Every word of a topic, most common first. */
+export function vocabulary(topic: number): string[] {
+  return Array.from({ length: VOCABULARY }, (_, rank) => topicWord(topic, rank));
+}
+
 function topicWord(topic: number, rank: number): string {
   const n = ((topic * VOCABULARY + rank) * STRIDE) % SYLLABLES ** 3;
   return (

@@ -11,8 +11,8 @@ export const NEWCOMER = 1;
 export const RETURNER = 2;
 
 /** Of everyone, who joins within the log and who comes back to it after more than a week away: 15–25 % of a day's visitors. */
-const NEWCOMER_SHARE = 0.16;
-const RETURNER_SHARE = 0.17;
+const NEWCOMER_SHARE = 0.19;
+const RETURNER_SHARE = 0.23;
 /** Log-normal spread of activity. Source: variant V of the world's prototype. */
 const ACTIVITY_SD = 1.25;
 /** Accounts of before the log are up to two years old. */
@@ -97,6 +97,11 @@ export function createUsers(
     popularity: new Float64Array(count),
   };
 
+  // Authors divide the quantiles of the power law among them: chance alone would move its tail by a third.
+  const standing = shuffle(
+    Array.from({ length: authors }, (_, a) => a),
+    random(seed, "standing"),
+  );
   for (let u = 0; u < count; u++) {
     const source = random(seed, "user", u);
     const isAuthor = u < authors;
@@ -140,7 +145,7 @@ export function createUsers(
       for (let i = 0; i < STYLE_SIZE; i++) users.authorStyle[u * STYLE_SIZE + i] = source.normal();
     }
     users.popularity[u] = isAuthor
-      ? 3 * (1 - source.next()) ** (-1 / settings.popularityTail)
+      ? AUTHOR_PULL * ((standing[u]! + source.next()) / authors) ** (-1 / settings.popularityTail)
       : 0.25 * (1 - source.next()) ** (-1 / 1.6);
     if (kind === NEWCOMER) users.popularity[u] = 0;
   }
@@ -150,11 +155,18 @@ export function createUsers(
   return { ...users, ids, indexOf: new Map(ids.map((id, u) => [id, u])) };
 }
 
-/** Source: variant V of the world's prototype: one account may not outshine the second by more than twice. */
+/**
+ * No account may draw more than this share of all follows. Without a limit the first few would be followed by nearly
+ * everybody, which bends the tail; with it the most popular reach about a third.
+ */
+const LARGEST_PULL = 0.008;
+/** The least popular author against the least popular reader (.25): what makes those who post stand out. */
+const AUTHOR_PULL = 1.8;
+
 function limitTheMostPopular(popularity: Float64Array): void {
-  const second = popularity.slice().sort()[popularity.length - 2]!;
+  const total = popularity.reduce((a, b) => a + b, 0);
   for (let u = 0; u < popularity.length; u++) {
-    popularity[u] = Math.min(popularity[u]!, 2 * second);
+    popularity[u] = Math.min(popularity[u]!, LARGEST_PULL * total);
   }
 }
 

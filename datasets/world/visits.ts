@@ -30,7 +30,7 @@ export function planVisits(
   if (source.next() >= chance) return;
 
   const mean = settings.pagesPerDay * activity;
-  let budget = Math.min(settings.maxPagesPerDay, 1 + source.poisson(mean));
+  let budget = Math.min(settings.maxPagesPerDay, Math.max(1, source.poisson(mean)));
   const midnight = WORLD_START_MS + day * DAY_MS;
   let isJoining = kind === NEWCOMER && day === first;
   while (budget > 0) {
