@@ -112,22 +112,22 @@ export function timed(
   const all: Timed[] = [];
   for (const head of ["favorite", "long_view"] as const) {
     const videos = lists[head];
-    let left = videos.length - 1;
+    const newestFirst: Timed[] = [];
+    const place = (back: number): void => {
+      const videoId = videos[videos.length - 1 - newestFirst.length] as string;
+      newestFirst.push({ head, videoId, timeMs: placeMs(back) });
+    };
     // From the newest back: what does not fit the watch list any more is older than it.
-    for (let i = watched.length - 1; i >= 0 && left >= 0; i--) {
-      if (watched[i] !== videos[left]) continue;
-      all.push({ head, videoId: videos[left] as string, timeMs: placeMs(watched.length - 1 - i) });
-      left--;
-    }
-    const matched = videos.length - 1 - left;
-    const older = left + 1;
-    const rateStep = watched.length / Math.max(matched, 1);
+    for (let i = watched.length - 1; i >= 0; i--)
+      if (watched[i] === videos[videos.length - 1 - newestFirst.length])
+        place(watched.length - 1 - i);
+    const matched = newestFirst.length;
+    const older = videos.length - matched;
+    const watchesPerMatch = watched.length > 0 ? watched.length / Math.max(matched, 1) : Infinity;
     const room = Math.max(0, impressions - watched.length) / Math.max(older, 1);
-    for (let k = 1; k <= older; k++) {
-      const back = watched.length - 1 + k * Math.min(rateStep, room);
-      all.push({ head, videoId: videos[left] as string, timeMs: placeMs(back) });
-      left--;
-    }
+    for (let k = 1; k <= older; k++)
+      place(Math.max(0, watched.length - 1) + k * Math.min(watchesPerMatch, room));
+    all.push(...newestFirst.reverse());
   }
   return all.sort((a, b) => a.timeMs - b.timeMs);
 }
