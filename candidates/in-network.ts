@@ -15,7 +15,7 @@ export const IN_NETWORK_LIMITS = {
   originals: 50,
   secondary: 30,
   videos: 100,
-  /** Posts looked at of one author and list. */
+  /** Posts looked at of one author and list, beyond those excluded. */
   scanned: 500,
 } as const;
 
@@ -32,8 +32,9 @@ export interface InNetworkRequest {
 /**
  * The newest posts by the accounts that the viewer follows, newest first (ties by id).
  *
- * A reply is taken only when it answers an original post, or, within the same conversation, a reply addressed to a
- * followed account; a repost of the viewer's own post is not taken.
+ * A reply is taken only when it answers an original post, or when it answers a followed account whose reply stands
+ * directly under the root of the same conversation; a repost of the viewer's own post is not taken.
+ * Source: x-algorithm 2026, thunder/posts/post_store.rs, get_posts_from_map.
  */
 export function inNetworkPosts(store: PostStore, request: InNetworkRequest): StoredPost[] {
   const { videosOnly = false } = request;
@@ -57,13 +58,14 @@ export function inNetworkPosts(store: PostStore, request: InNetworkRequest): Sto
   return found.length > limit ? found.slice(0, limit) : found;
 
   function take(list: readonly StoredPost[], most: number): void {
-    const last = Math.max(0, list.length - IN_NETWORK_LIMITS.scanned);
     let taken = 0;
-    for (let i = list.length - 1; i >= last && taken < most; i--) {
+    let scanned = 0;
+    for (let i = list.length - 1; i >= 0 && taken < most; i--) {
       const post = list[i] as StoredPost;
       if (post.createdAtMs < oldestMs) break;
-      if (post.createdAtMs > request.nowMs) continue;
-      if (request.excludedPostIds.has(post.postId) || !eligible(store, post, request)) continue;
+      if (post.createdAtMs > request.nowMs || request.excludedPostIds.has(post.postId)) continue;
+      if (scanned++ === IN_NETWORK_LIMITS.scanned) break;
+      if (!eligible(store, post, request)) continue;
       found.push(post);
       taken++;
     }
@@ -77,7 +79,7 @@ function eligible(store: PostStore, post: StoredPost, request: InNetworkRequest)
   if (parent === undefined) return false;
   if (parent.kind === "original") return true;
   return (
-    parent.conversationId === post.conversationId &&
+    parent.inReplyToPostId === post.conversationId &&
     post.inReplyToAuthorId !== undefined &&
     request.followedIds.has(post.inReplyToAuthorId)
   );

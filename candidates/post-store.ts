@@ -27,6 +27,7 @@ interface AuthorLists {
   originals: StoredPost[];
   /** Replies and reposts. */
   secondary: StoredPost[];
+  /** Videos and reposts of videos, without replies. */
   videos: StoredPost[];
   /** The pass of `trim` that looks at this author. */
   readonly turn: number;
@@ -114,8 +115,12 @@ export class PostStore {
   }
 
   snapshot(): unknown {
+    const videoIds = new Set<string>();
+    for (const { videos } of this.#authors.values())
+      for (const post of videos) videoIds.add(post.postId);
     return {
       posts: [...this.#posts.values()],
+      videoIds,
       tombstones: this.#tombstones,
       deletedAuthors: this.#deletedAuthors,
       newestMs: this.#newestMs,
@@ -123,14 +128,15 @@ export class PostStore {
   }
 
   restore(snapshot: unknown): void {
-    const { posts, tombstones, deletedAuthors, newestMs } = snapshot as {
+    const { posts, videoIds, tombstones, deletedAuthors, newestMs } = snapshot as {
       posts: StoredPost[];
+      videoIds: Set<string>;
       tombstones: Map<string, number>;
       deletedAuthors: Map<string, number>;
       newestMs: number;
     };
     this.#newestMs = newestMs;
-    for (const post of posts) this.#insert(post);
+    for (const post of posts) this.#insert(post, videoIds.has(post.postId));
     for (const [id, time] of tombstones) this.#tombstones.set(id, time);
     for (const [id, time] of deletedAuthors) this.#deletedAuthors.set(id, time);
   }
@@ -139,7 +145,7 @@ export class PostStore {
     if (this.#tombstones.has(event.post_id) || this.#posts.has(event.post_id)) return;
     if (event.time_ms < this.#newestMs - this.#retentionMs) return;
     if (event.time_ms <= (this.#deletedAuthors.get(event.author_id) ?? -1)) return;
-    this.#insert({
+    const post: StoredPost = {
       postId: event.post_id,
       authorId: event.author_id,
       createdAtMs: event.time_ms,
@@ -162,17 +168,26 @@ export class PostStore {
       quoteOfAuthorId: event.quote_of_author_id,
       topics: event.topics,
       safetyLabels: event.safety_labels,
-    });
+    };
+    this.#insert(post, this.#isVideo(post));
   }
 
-  #insert(post: StoredPost): void {
+  #isVideo(post: StoredPost): boolean {
+    if (post.kind === "reply") return false;
+    if (post.media === "video") return true;
+    const source =
+      post.kind === "repost" ? this.#posts.get(post.repostOfPostId as string) : undefined;
+    return source !== undefined && source.kind !== "reply" && source.media === "video";
+  }
+
+  #insert(post: StoredPost, video: boolean): void {
     this.#posts.set(post.postId, post);
     let lists = this.#authors.get(post.authorId);
     if (lists === undefined) {
       lists = { originals: [], secondary: [], videos: [], turn: this.#nextTurn++ % TRIM_TURNS };
       this.#authors.set(post.authorId, lists);
     }
-    if (post.media === "video") insertByTime(lists.videos, post, this.#listLimit);
+    if (video) insertByTime(lists.videos, post, this.#listLimit);
     const main = post.kind === "original" ? lists.originals : lists.secondary;
     for (const dropped of insertByTime(main, post, this.#listLimit)) {
       this.#posts.delete(dropped.postId);

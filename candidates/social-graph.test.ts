@@ -1,0 +1,138 @@
+import { deserialize, serialize } from "node:v8";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { type Event, EventSchema } from "../datasets/events.ts";
+import { NOON, relation, userDeleted } from "./events.fixture.ts";
+import { SocialGraph } from "./social-graph.ts";
+
+const graphOf = (events: readonly Event[]): SocialGraph => {
+  const graph = new SocialGraph();
+  for (const event of events) graph.apply(event);
+  return graph;
+};
+const profile = (userId: string, languages: readonly string[]): Event =>
+  EventSchema.parse({ type: "user_created", time_ms: NOON, user_id: userId, languages });
+const keywords = (userId: string, words: readonly string[]): Event =>
+  EventSchema.parse({
+    type: "muted_keywords_set",
+    time_ms: NOON,
+    user_id: userId,
+    keywords: words,
+  });
+
+test("follows are known in the direction in which they go, and end with an unfollow", () => {
+  const graph = graphOf([relation("follow", "1", "2"), relation("follow", "1", "3")]);
+  expect([...graph.following("1")]).toEqual(["2", "3"]);
+  expect([...graph.following("2")]).toEqual([]);
+  graph.apply(relation("unfollow", "1", "2"));
+  graph.apply(relation("unfollow", "9", "2"));
+  expect([...graph.following("1")]).toEqual(["3"]);
+});
+
+test("a block is known to both sides and ends for both", () => {
+  const graph = graphOf([relation("block", "1", "2")]);
+  expect([[...graph.blocked("1")], [...graph.blockedBy("2")]]).toEqual([["2"], ["1"]]);
+  expect([graph.blocked("2").size, graph.blockedBy("1").size]).toEqual([0, 0]);
+  graph.apply(relation("unblock", "1", "2"));
+  expect([graph.blocked("1").size, graph.blockedBy("2").size]).toEqual([0, 0]);
+});
+
+test("mutes and muted keywords are the viewer's own; keywords are replaced as a whole", () => {
+  const graph = graphOf([relation("mute", "1", "2"), keywords("1", ["a b"]), keywords("1", ["c"])]);
+  expect([...graph.muted("1")]).toEqual(["2"]);
+  expect(graph.mutedKeywords("1")).toEqual(["c"]);
+  expect(graph.mutedKeywords("2")).toEqual([]);
+  graph.apply(relation("unmute", "1", "2"));
+  graph.apply(keywords("1", []));
+  expect([graph.muted("1").size, graph.mutedKeywords("1")]).toEqual([0, []]);
+});
+
+test("a user is known by a profile or by following somebody", () => {
+  const graph = graphOf([profile("1", ["en", "ja"]), relation("follow", "2", "3")]);
+  expect(["1", "2", "3", "4"].map((user) => graph.isKnown(user))).toEqual([
+    true,
+    true,
+    false,
+    false,
+  ]);
+  expect(graph.languages("1")).toEqual(["en", "ja"]);
+  expect(graph.languages("2")).toEqual([]);
+  expect([...graph.users()]).toEqual(["1"]);
+});
+
+const USERS = ["1", "2", "3", "4", "5"];
+const history = fc.array(
+  fc.record({
+    type: fc.constantFrom("follow", "unfollow", "block", "unblock", "mute", "unmute"),
+    from: fc.constantFrom(...USERS),
+    to: fc.constantFrom(...USERS),
+  }),
+  { maxLength: 60 },
+);
+const OPPOSITE: Record<string, string> = { unfollow: "follow", unblock: "block", unmute: "mute" };
+
+test("for any history an edge is there when the last word on it was to make it", () => {
+  fc.assert(
+    fc.property(history, (steps) => {
+      const last = new Map<string, boolean>();
+      for (const { type, from, to } of steps)
+        last.set(`${OPPOSITE[type] ?? type} ${from} ${to}`, OPPOSITE[type] === undefined);
+      const graph = graphOf(steps.map(({ type, from, to }) => relation(type, from, to)));
+      for (const from of USERS)
+        for (const to of USERS) {
+          const is = (type: string) => last.get(`${type} ${from} ${to}`) === true;
+          expect(graph.following(from).has(to)).toBe(is("follow"));
+          expect(graph.blocked(from).has(to)).toBe(is("block"));
+          expect(graph.blockedBy(to).has(from)).toBe(is("block"));
+          expect(graph.muted(from).has(to)).toBe(is("mute"));
+        }
+    }),
+  );
+});
+
+test("a deleted user is nowhere: not as who follows, blocks or mutes, nor as whom", () => {
+  fc.assert(
+    fc.property(history, (steps) => {
+      const graph = graphOf([
+        profile("3", ["en"]),
+        keywords("3", ["x"]),
+        ...steps.map(({ type, from, to }) => relation(type, from, to)),
+        userDeleted("3"),
+      ]);
+      for (const user of USERS)
+        for (const edges of [
+          graph.following(user),
+          graph.blocked(user),
+          graph.blockedBy(user),
+          graph.muted(user),
+        ]) {
+          expect(edges.has("3")).toBe(false);
+          if (user === "3") expect(edges.size).toBe(0);
+        }
+      expect(graph.isKnown("3")).toBe(false);
+      expect([graph.mutedKeywords("3"), graph.languages("3")]).toEqual([[], []]);
+      expect([...graph.users()]).toEqual([]);
+    }),
+  );
+});
+
+test("a snapshot restores to a graph that answers and goes on as the old one", () => {
+  fc.assert(
+    fc.property(history, history, (before, later) => {
+      const graph = graphOf([
+        profile("1", ["en"]),
+        keywords("2", ["tea"]),
+        ...before.map(({ type, from, to }) => relation(type, from, to)),
+      ]);
+      const restored = new SocialGraph();
+      restored.restore(deserialize(serialize(graph.snapshot())));
+      for (const { type, from, to } of later) {
+        graph.apply(relation(type, from, to));
+        restored.apply(relation(type, from, to));
+      }
+      expect(restored.snapshot()).toEqual(graph.snapshot());
+      expect(restored.languages("1")).toEqual(["en"]);
+      expect(restored.mutedKeywords("2")).toEqual(["tea"]);
+    }),
+  );
+});
