@@ -52,6 +52,7 @@ test("the graph equals the paper's formulas written out in plain loops", async (
   const towers = relu(dense(shared, w("tower_in"), w("tower_in_bias")));
   for (let head = 0; head < 2; head++) {
     let logit = w("tower_out_bias")[head] as number;
+    for (let i = 0; i < 3; i++) logit += (row[i] as number) * (w("wide")[i * 2 + head] as number);
     for (let unit = head * 2; unit < head * 2 + 2; unit++)
       logit += (towers[unit] as number) * (w("tower_out")[unit] as number);
     expect(out?.[head]).toBeCloseTo(logit, 5);

@@ -21,7 +21,8 @@ export interface MaskNetConfig {
  * Each block is relu(LN(W·(x ⊙ mask))) with mask = W2·relu(W1·x), the blocks are joined, a shared trunk follows, then
  * one small tower a head.
  * Source: Wang, She, Zhang (2021), "MaskNet", §3.2–3.4 and fig. 3 (parallel); the-algorithm-ml, recap/model/mask_net.py.
- * Deviation: mask biases start at 1, so that training starts from a plain network.
+ * Deviations: mask biases start at 1, so that training starts from a plain network; and a linear term over x is added to
+ * the logits, which learns a head with few positives sooner than its tower does (Cheng et al. (2016), "Wide & deep").
  */
 export function maskNet(
   x: Value,
@@ -70,7 +71,8 @@ export function maskNet(
     );
   });
   if (dropout) shared = ops.mul(shared, dropout);
-  return towers(shared, config.tower, biases, parameters, random);
+  const deep = towers(shared, config.tower, biases, parameters, random);
+  return ops.add(deep, ops.matmul(x, parameters.add("wide", [width, biases.length], filled(0))));
 }
 
 /**

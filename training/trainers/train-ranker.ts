@@ -97,15 +97,12 @@ export async function trainRanker(request: TrainRankerRequest): Promise<TrainedM
     },
     threads,
   );
-  const outputs = await uncalibrated.outputs(validation);
-  await uncalibrated.close();
-  const calibration = calibrateHeads(outputs, validation, heads);
-  const model = await TrainedModel.load({ ...uncalibrated.parts, calibration }, threads);
+  const calibration = calibrateHeads(await uncalibrated.outputs(validation), validation, heads);
+  const model = uncalibrated.with({ calibration });
   const rounds = request.metricRounds ?? 200;
-  if (rounds === 0 || validation.n === 0) return model;
-  const metrics = headMetrics(await model.predict(validation), validation, heads, { seed, rounds });
-  await model.close();
-  return TrainedModel.load({ ...model.parts, metrics }, threads);
+  if (rounds === 0) return model;
+  const predictions = await model.predict(validation);
+  return model.with({ metrics: headMetrics(predictions, validation, heads, { seed, rounds }) });
 }
 
 /** The entropy, in nats, of a head that happens on 10 % of impressions: the unit of loss weights. */

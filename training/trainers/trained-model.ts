@@ -61,6 +61,11 @@ export class TrainedModel {
     return new TrainedModel(parts, await onnxSession(parts.onnx, threads));
   }
 
+  /** The same model with other calibration or metrics; both share one session, so close only one of them. */
+  with(changes: Pick<Partial<TrainedParts>, "calibration" | "metrics">): TrainedModel {
+    return new TrainedModel({ ...this.parts, ...changes }, this.#session);
+  }
+
   get headNames(): readonly string[] {
     return this.parts.heads.map(({ name }) => name);
   }
