@@ -30,7 +30,7 @@ test("each head gets its metrics over observable rows, with intervals over users
   const click = { scores: column(predictions), labels: column(rows.labels) };
   expect(metrics.click?.auc?.value).toBeCloseTo(auc(click), 9);
   expect(metrics.click?.normalized_entropy?.value).toBeCloseTo(normalizedEntropy(click), 9);
-  const { low, high } = metrics.click?.auc as { low: number; high: number };
+  const { low, high } = metrics.click!.auc!;
   // The standard error of this AUC is about 0.01.
   expect(high - low).toBeGreaterThan(0.02);
   expect(high - low).toBeLessThan(0.08);
