@@ -16,6 +16,7 @@ import {
   verifySegment,
 } from "./segment-files.ts";
 import { FROM_PARQUET, STAGING_COLUMNS, TO_PARQUET } from "./segment-layout.ts";
+import { inSequence, timeWindows, type Window } from "./segment-windows.ts";
 
 // 2^18 rows are 10–30 MB of Parquet: few files for a day, and one segment's columns fit in memory twice.
 const ROWS_PER_SEGMENT = 1 << 18;
@@ -210,7 +211,7 @@ export async function* readSegments(dir: string, read: SegmentRead): AsyncGenera
   try {
     const connection = await database.connect();
     const decode = segmentDecoder();
-    for (const window of read.order === "seq" ? [inSequence(segments)] : windows(segments)) {
+    for (const window of read.order === "seq" ? [inSequence(segments)] : timeWindows(segments)) {
       const result = await connection.stream(query(window, read));
       // The next chunk is read on DuckDB's thread while this one is decoded.
       const prefetch = (): void => {
@@ -234,39 +235,6 @@ export async function* readSegments(dir: string, read: SegmentRead): AsyncGenera
     await next.catch(() => {});
     database.closeSync();
   }
-}
-
-/** One query: these segments in file order, sorted if `sort`, within [fromMs, toMs). */
-interface Window {
-  readonly segments: readonly SegmentInfo[];
-  readonly sort: boolean;
-  readonly fromMs: number;
-  readonly toMs: number;
-}
-
-const inSequence = (segments: readonly SegmentInfo[]): Window => ({
-  segments,
-  sort: false,
-  fromMs: -Infinity,
-  toMs: Infinity,
-});
-
-/**
- * Cuts time at the segments' first times, so that a nearly ordered log is sorted a segment at a time instead of
- * whole: rows that come late only reach into the windows before. Segments in perfect order need no sort at all.
- */
-function windows(segments: readonly SegmentInfo[]): Window[] {
-  const ordered = segments.every(
-    (s, i) =>
-      s.time_ordered && (i === 0 || s.min_time_ms >= (segments[i - 1] as SegmentInfo).max_time_ms),
-  );
-  if (ordered) return [inSequence(segments)];
-  const cuts = [...new Set(segments.map((s) => s.min_time_ms))].sort((a, b) => a - b);
-  return cuts.map((fromMs, i) => {
-    const toMs = cuts[i + 1] ?? Infinity;
-    const touched = segments.filter((s) => s.max_time_ms >= fromMs && s.min_time_ms < toMs);
-    return { segments: touched, sort: true, fromMs, toMs };
-  });
 }
 
 function query(window: Window, read: SegmentRead): string {
