@@ -15,6 +15,8 @@ export class WorldClock implements ServerClock {
   readonly #startedAtMs: number;
   readonly #elapsedMs: () => number;
   #storedMs: number;
+  /** One write at a time: two would rename each other's file away. */
+  #written: Promise<void> = Promise.resolve();
 
   /**
    * @param firstMs where a new world begins
@@ -31,12 +33,21 @@ export class WorldClock implements ServerClock {
     return this.#startedAtMs + Math.floor(this.#elapsedMs());
   }
 
-  /** Keeps the moment of an event as where the next start begins. */
-  async store(timeMs: number): Promise<void> {
-    if (timeMs <= this.#storedMs) return;
-    this.#storedMs = timeMs;
+  /** Keeps the moment of an event as where the next start begins. Moments before the kept one are passed over. */
+  store(timeMs: number): Promise<void> {
+    if (timeMs > this.#storedMs) {
+      this.#storedMs = timeMs;
+      this.#written = this.#written.then(
+        () => this.#write(),
+        () => this.#write(),
+      );
+    }
+    return this.#written;
+  }
+
+  async #write(): Promise<void> {
     const pending = `${this.#path}.partial`;
-    await writeFile(pending, JSON.stringify({ world_ms: timeMs }));
+    await writeFile(pending, JSON.stringify({ world_ms: this.#storedMs }));
     await rename(pending, this.#path);
   }
 }
