@@ -119,6 +119,12 @@ test("early stopping ends when nothing improves and puts the best weights back",
   expect(result.steps - result.bestStep).toBeGreaterThanOrEqual(Math.floor(1.5 * stepsPerPass));
 });
 
+test("a loss that is not finite ends training with a remedy instead of publishing broken weights", async () => {
+  const rows = plantedRows({ n: 500, features: 3, heads: [click], seed: 9 });
+  const broken = { ...rows, weight: new Float32Array(500).fill(Number.NaN) };
+  await expect(fitNetwork(request(broken, tiny(rows)))).rejects.toThrow(/diverged.*learningRate/);
+});
+
 test("a masked head gets no gradient: its tower and its bias stay as they were", async () => {
   const never: PlantedHead = { name: "favorite", truth: () => 0, masked: 1 };
   const rows = plantedRows({ n: 1000, features: 3, heads: [click, never], seed: 4 });

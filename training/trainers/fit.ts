@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { rm } from "node:fs/promises";
+import { RoostError } from "../../errors.ts";
 import type { TrainingRows } from "../../features/rows.ts";
 import type { Engine } from "../engines/engine.ts";
 import { learningRate } from "../optimisers/learning-rate.ts";
@@ -78,7 +79,7 @@ interface LoopState {
 /**
  * Trains `network` in place by minibatch Adam (row-wise AdaGrad on the id table) and leaves it with the weights of the
  * best validation loss. The same arguments give the same weights to the bit, interrupted or not.
- * @throws BAD_ARGUMENT for a checkpoint of another run; `signal.reason` when cancelled
+ * @throws BAD_ARGUMENT for a checkpoint of another run or a loss that is not finite; `signal.reason` when cancelled
  */
 export async function fitNetwork(request: FitRequest): Promise<FitResult> {
   const { network, engine, train, validation, seed, options, signal } = request;
@@ -186,14 +187,16 @@ export async function fitNetwork(request: FitRequest): Promise<FitResult> {
         orderPass = pass;
       }
       const rate = learningRate(schedule, state.step + 1);
-      state.lossSum += await trainer.step(
-        order,
-        (state.step % stepsPerPass) * size,
-        state.step,
-        rate,
-        rate / options.learningRate,
-      );
+      const from = (state.step % stepsPerPass) * size;
+      const idScale = rate / options.learningRate;
+      const loss = await trainer.step(order, from, state.step, rate, idScale);
+      if (!Number.isFinite(loss))
+        throw new RoostError(
+          "BAD_ARGUMENT",
+          `training diverged: the loss of step ${state.step} is ${loss}; lower fit.learningRate`,
+        );
       state.step++;
+      state.lossSum += loss;
       state.lossSteps++;
       if (state.step % evaluateEvery === 0 || state.step === steps) {
         await evaluate();
@@ -233,19 +236,11 @@ function runKey({
     return [rows.n, rows.timeMs[0], rows.timeMs[rows.n - 1], sum];
   });
   const shapes = network.parameters.values.map(({ shape }) => shape);
-  const { featureNames, headNames, idNames } = network;
-  hash.update(
-    JSON.stringify([
-      engine.name,
-      data,
-      [...headWeights],
-      seed,
-      options,
-      shapes,
-      featureNames,
-      headNames,
-      idNames,
-    ]),
-  );
+  const { featureNames, headNames, idNames, dropout, embeddings } = network;
+  const names = { featureNames, headNames, idNames };
+  const weights = [...headWeights];
+  const ids = embeddings?.options;
+  const run = { engine: engine.name, data, weights, seed, options, shapes, names, dropout, ids };
+  hash.update(JSON.stringify(run));
   return hash.digest("hex");
 }
