@@ -13,6 +13,7 @@ import { gzipSync } from "node:zlib";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { importCommand } from "../commands/import.ts";
+import { readManifest, segmentsDir } from "../dataset.ts";
 import { type Event, EventSchema, type LoggedEvent } from "../events.ts";
 import { readSegments } from "../log/segments.ts";
 import { importKuaiRand } from "./import.ts";
@@ -59,7 +60,7 @@ const profiles = (): void => {
 };
 const events = async (): Promise<LoggedEvent[]> => {
   const all: LoggedEvent[] = [];
-  for await (const batch of readSegments(out, { order: "seq" })) all.push(...batch);
+  for await (const batch of readSegments(segmentsDir(out), { order: "seq" })) all.push(...batch);
   return all;
 };
 const plain = ({ seq: _, ...event }: LoggedEvent): Event => event as Event;
@@ -89,6 +90,26 @@ test("a log row becomes an impression at its time and engagements when the play 
     { ...outcome, head: "dwell_seconds", value: 2.5 },
   ]);
   for (const event of all) expect(EventSchema.parse(event)).toEqual(event);
+});
+
+test("the data set says what it holds: heads, the log's first impression, China's days, counts", async () => {
+  profiles();
+  put("log_standard_a.csv", [
+    LOG_COLUMNS,
+    row("0", "10", T + 50, "1,0,0,0,0,0,0,0", "700"),
+    row("0", "10", T, NONE, "0"),
+  ]);
+  const report = await importKuaiRand({ dir: data, out });
+  expect(readManifest(out)).toMatchObject({
+    source: "kuairand",
+    heads: SIGNALS.map(([, head]) => head),
+    from_ms: T,
+    to_ms: T + 750,
+    utc_offset_hours: 8,
+    events: (await events()).length,
+    impressions: 2,
+  });
+  expect(JSON.parse(readFileSync(path.join(out, "import.json"), "utf8"))).toEqual(report);
 });
 
 test("users and videos carry their columns as numbers; what is unknown is left out", async () => {
@@ -258,9 +279,9 @@ test("the same files make the same bytes", async () => {
   ]);
   const sums = async (to: string) => {
     await importKuaiRand({ dir: data, out: to });
-    return readdirSync(to)
-      .sort()
-      .map((name) => [name, readFileSync(path.join(to, name)).toString("base64")]);
+    const names = readdirSync(segmentsDir(to)).sort();
+    const bytes = names.map((name) => readFileSync(path.join(segmentsDir(to), name), "base64"));
+    return { names, bytes, manifest: readManifest(to) };
   };
   const first = await sums(out);
   expect(await sums(path.join(dir, "again"))).toEqual(first);
@@ -298,7 +319,7 @@ test.skipIf(!existsSync(pure))(
     const connection = await database.connect();
     const one = async (sql: string) => (await connection.runAndReadAll(sql)).getRowsJson();
     const log = `read_csv('${pure}/log_standard_*.csv.gz')`;
-    const segments = `read_parquet('${out}/*.parquet')`;
+    const segments = `read_parquet('${segmentsDir(out)}/*.parquet')`;
     for (const [column, head] of SIGNALS) {
       // Per user, and with the time at which the outcome became known: a sum that a shift or a swap would break.
       const expected = await one(

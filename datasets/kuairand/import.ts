@@ -1,7 +1,10 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { RoostError } from "../../errors.ts";
+import { segmentsDir, writeManifest } from "../dataset.ts";
 import type { Event } from "../events.ts";
+import { KUAIRAND_HEADS } from "../heads.ts";
 import { readSegments, SegmentWriter } from "../log/segments.ts";
 import { findKuaiRandFiles } from "./files.ts";
 import { readHistories } from "./history.ts";
@@ -14,14 +17,15 @@ const DAY_MS = 86_400_000;
 export interface ImportOptions {
   /** Holds the CSV files of any KuaiRand edition, plain or gzip. */
   readonly dir: string;
-  /** Becomes the directory of segments; must not exist or be empty. */
+  /** Becomes the data set: `segments/`, `import.json` (the report), `dataset.json`. Must not exist or be empty. */
   readonly out: string;
   /** Take the history lists too. Default true. */
   readonly history?: boolean;
 }
 
 /**
- * Imports KuaiRand into segments in (time, seq) order, seq from 1. All or nothing: `out` appears when it is complete.
+ * Imports KuaiRand as a data set whose seq, from 1, is the order of time. All or nothing: `out` appears when it is
+ * complete.
  * Ids keep their numbers. KuaiRand numbers users and authors apart, so an author is another being than the user with
  * the same number.
  * @throws BAD_DATASET when a file is missing, cut short or lacks a column
@@ -38,7 +42,23 @@ export async function importKuaiRand(options: ImportOptions): Promise<ImportRepo
   try {
     const report = emptyReport(out);
     await stage(files, staged, report, options.history ?? true);
-    await order(staged, ordered, report);
+    const facts = await order(staged, segmentsDir(ordered), report);
+    writeFileSync(path.join(ordered, "import.json"), `${JSON.stringify(report, null, 2)}\n`);
+    await writeManifest(ordered, {
+      format: 1,
+      source: "kuairand",
+      heads: [...KUAIRAND_HEADS],
+      from_ms: facts.firstImpressionMs,
+      to_ms: facts.lastMs,
+      utc_offset_hours: CHINA_OFFSET_MINUTES / 60,
+      events: Object.values(report.events).reduce((sum, count) => sum + count, 0),
+      impressions: report.impressions,
+      made_with: {
+        files: report.files.map((file) => file.file).join(" "),
+        history: String(options.history ?? true),
+      },
+      checksum: facts.checksum,
+    });
     if (existsSync(out)) rmSync(out, { recursive: true });
     renameSync(ordered, out);
     return report;
@@ -154,11 +174,21 @@ function* postEvents(
 }
 
 /** Copies the staged events in (time, seq) order, so that their new seq is the order in which things became known. */
-async function order(staged: string, dir: string, report: ImportReport): Promise<void> {
+async function order(
+  staged: string,
+  dir: string,
+  report: ImportReport,
+): Promise<{ firstImpressionMs: number; lastMs: number; checksum: string }> {
   const writer = new SegmentWriter(dir);
+  let firstImpressionMs = Number.POSITIVE_INFINITY;
+  let lastMs = 0;
   try {
     for await (const batch of readSegments(staged, { order: "time" })) {
-      for (const { type } of batch) report.events[type] = (report.events[type] ?? 0) + 1;
+      for (const { type, time_ms } of batch) {
+        report.events[type] = (report.events[type] ?? 0) + 1;
+        if (type === "impression") firstImpressionMs = Math.min(firstImpressionMs, time_ms);
+        lastMs = time_ms;
+      }
       await writer.appendAll(batch);
     }
   } catch (error) {
@@ -168,6 +198,9 @@ async function order(staged: string, dir: string, report: ImportReport): Promise
   const segments = await writer.close();
   report.segments = segments.length;
   report.bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0);
+  const hash = createHash("sha256");
+  for (const { sha256 } of segments) hash.update(sha256);
+  return { firstImpressionMs, lastMs, checksum: hash.digest("hex") };
 }
 
 const OFFSET_MS = CHINA_OFFSET_MINUTES * 60_000;
