@@ -102,6 +102,14 @@ export class PopularPosts {
     return { postIds, authorIds };
   }
 
+  /** The decayed count of each post at `nowMs`; 0 for posts that are not kept. */
+  counts(postIds: readonly string[], nowMs: number): Float64Array {
+    return Float64Array.from(postIds, (id) => {
+      const post = this.#posts.get(id);
+      return post === undefined ? 0 : decayed(post, nowMs);
+    });
+  }
+
   snapshot(): unknown {
     return {
       posts: [...this.#posts.values()],

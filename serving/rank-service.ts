@@ -6,6 +6,7 @@ import { RoostError } from "../errors.ts";
 import { assign, stickyKeys } from "../experiments/assignment/assign.ts";
 import type { LoadedExperiments } from "../experiments/assignment/config.ts";
 import type { StickyStore } from "../experiments/assignment/sticky-store.ts";
+import type { AfterAnswers } from "./after-answers.ts";
 import type { RankRequest, RankResponse } from "./http/schemas.ts";
 import type { RankAnswer, RankCall, RankService, ServerClock } from "./http/services.ts";
 import type { RankRecord } from "./metrics/rank-record.ts";
@@ -59,8 +60,7 @@ export interface RankParts {
   readonly defaultDeadlineMs: number;
   /** A monotonic clock in milliseconds. */
   readonly now: () => number;
-  /** Told of failures after the answer. */
-  readonly onError: (error: unknown) => void;
+  readonly after: AfterAnswers;
 }
 
 /** Time kept back from the caller's deadline for building and sending the answer. */
@@ -137,7 +137,7 @@ async function rankWith(
   const { ranking, page } = keep(answer, request.explain ?? false);
   const owner = { userId: request.user_id, product: request.product };
   const cursor = parts.pager.begin(call.requestId, ranking, page, owner, query.nowMs);
-  setImmediate(() => void answer.afterAnswer().finally(release));
+  parts.after.begin(() => answer.afterAnswer().finally(release));
   const { record } = answer;
   const response: RankResponse = {
     request_id: call.requestId,
@@ -187,7 +187,7 @@ async function nextPage(
     nowMs,
     items.map(({ item }) => item),
   );
-  setImmediate(() => void parts.write([record]).catch(parts.onError));
+  parts.after.begin(() => parts.write([record]));
   return {
     response: {
       request_id: call.requestId,

@@ -10,6 +10,7 @@ import { exposureLogger } from "../experiments/assignment/exposure-logger.ts";
 import { memoryStickyStore } from "../experiments/assignment/sticky-store.ts";
 import { readBundle } from "../features/bundle.ts";
 import { checkBundle } from "../features/check-bundle.ts";
+import { AfterAnswers } from "./after-answers.ts";
 import { logExposures } from "./effects/log-exposures.ts";
 import { logServed } from "./effects/log-served.ts";
 import { type App, createApp } from "./http/app.ts";
@@ -25,7 +26,7 @@ import { following } from "./pipelines/following.ts";
 import { forYou } from "./pipelines/for-you.ts";
 import { createRankService, type KeptRanking, type RankParts } from "./rank-service.ts";
 import type { Settings } from "./settings.ts";
-import { WorldClock, wallClock } from "./state/clock.ts";
+import { MACHINE_TIME, type Time, WorldClock, wallClock } from "./state/clock.ts";
 import { EventIntake } from "./state/event-intake.ts";
 import { LogConsumer } from "./state/log-consumer.ts";
 import { openState } from "./state/open-state.ts";
@@ -41,6 +42,18 @@ const CANDIDATE_LOG_SHARE = 0.02;
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;
 
+export interface ServerOptions {
+  /** Where time comes from. Default: the machine. */
+  readonly time?: Time;
+  /** Share of requests that log every candidate, 0–1. */
+  readonly candidateLogShare?: number;
+  /**
+   * `as_is`: what is in force in the data directory stays in force, whatever the settings' files say: for a command that
+   * looks on. Default: the files are taken and followed.
+   */
+  readonly configuration?: "follow" | "as_is";
+}
+
 /** A server with everything behind it, listening or not. */
 export interface Server {
   readonly app: App;
@@ -53,13 +66,17 @@ export interface Server {
  * Opens the data directory, models, configuration and API; does not listen yet.
  * @throws DATA_DIR_LOCKED, BAD_BUNDLE, BAD_CONFIG … when a part cannot be used; what was opened by then is closed again
  */
-export async function openServer(settings: Settings, logger: Logger): Promise<Server> {
+export async function openServer(
+  settings: Settings,
+  logger: Logger,
+  options: ServerOptions = {},
+): Promise<Server> {
   const opened: (() => unknown)[] = [];
   const closeAll = async (): Promise<void> => {
     for (const close of opened.splice(0).reverse()) await close();
   };
   try {
-    return await open(settings, logger, opened, closeAll);
+    return await open(settings, logger, options, opened, closeAll);
   } catch (error) {
     await closeAll();
     throw error;
@@ -69,13 +86,17 @@ export async function openServer(settings: Settings, logger: Logger): Promise<Se
 async function open(
   settings: Settings,
   logger: Logger,
+  options: ServerOptions,
   opened: (() => unknown)[],
   closeAll: () => Promise<void>,
 ): Promise<Server> {
+  const { time = MACHINE_TIME, candidateLogShare = CANDIDATE_LOG_SHARE } = options;
   const dir = openDataDir(settings.dataDir, "own");
   opened.push(() => dir.close());
-  const clock = openClock(settings, dir);
-  const { log, live, close } = await openState(dir);
+  const clock = openClock(settings, dir, time);
+  const { log, live, close } = await openState(dir, (reason) =>
+    logger.warn({ reason }, "state is built anew from the log"),
+  );
   opened.push(close);
   const { broadcast, features } = live;
 
@@ -96,10 +117,9 @@ async function open(
   };
   const weights = new LiveConfig(versions, WEIGHTS_KIND, "current", report);
   const experiments = new LiveConfig(versions, EXPERIMENTS_KIND, "current", report);
-  opened.push(await follow(weights, weightsPath(settings), clock));
-  if (settings.experimentsFile === undefined)
-    await experiments.offer("{}", "no experiments", "server", clock.nowMs());
-  else opened.push(await follow(experiments, settings.experimentsFile, clock));
+  const take = options.configuration === "as_is" ? takeFirst : follow;
+  opened.push(await take(weights, weightsPath(settings), clock));
+  opened.push(await take(experiments, settings.experimentsFile, clock));
 
   const intake = new EventIntake({
     log,
@@ -110,19 +130,21 @@ async function open(
   });
   const onError = (error: unknown): void =>
     logger.error({ err: error }, "work after an answer failed");
+  const after = new AfterAnswers(onError);
   const exposures = exposureLogger(
     async (event) => void (await intake.write([event])),
     {},
     onError,
   );
   const effects = [
-    logServed((events) => intake.write(events), CANDIDATE_LOG_SHARE),
+    logServed((events) => intake.write(events), candidateLogShare),
     logExposures(exposures),
   ];
   const rankings = new RankingStore<KeptRanking>({
     ttlMs: settings.rankingTtlMs,
     capacity: settings.rankingsKept,
   });
+  live.onUserDeleted((userId) => rankings.forget(({ query }) => query.viewerId === userId));
   const rank: RankParts = {
     pipelines: {
       for_you: forYou(broadcast, features, effects),
@@ -142,7 +164,7 @@ async function open(
     keepWeights: (effective) => keepEffectiveWeights(versions, effective, clock.nowMs()),
     defaultDeadlineMs: settings.defaultDeadlineMs,
     now: () => performance.now(),
-    onError,
+    after,
   };
 
   const roller = new SegmentRoller({ log, dir: dir.segments });
@@ -198,19 +220,21 @@ async function open(
     clock,
     close: async () => {
       await closeGracefully(app, settings.shutdownTimeoutMs);
+      // What was answered is logged as served, also by a server that ends.
+      await after.settled();
       await closeAll();
     },
   };
 }
 
-function openClock(settings: Settings, dir: DataDir): ServerClock {
-  if (settings.clock === "wall") return wallClock();
+function openClock(settings: Settings, dir: DataDir, time: Time): ServerClock {
+  if (settings.clock === "wall") return wallClock(time.wallMs);
   const firstMs = hasDataset(dir.path) ? readManifest(dir.path).held_out_from_ms : undefined;
-  const startedAt = performance.now();
+  const startedAt = time.monotonicMs();
   return new WorldClock(
     dir.at("clock.json"),
-    firstMs ?? Date.now(),
-    () => performance.now() - startedAt,
+    firstMs ?? time.wallMs(),
+    () => time.monotonicMs() - startedAt,
   );
 }
 
@@ -269,24 +293,49 @@ function weightsPath({ weights }: Settings): string {
   return existsSync(preset) ? preset : weights;
 }
 
+/** What a configuration is when no file is named: a mapping without entries. */
+const NO_FILE = { path: "no file", text: "{}" };
+
 /**
  * Takes a file's text now and follows its edits. A file that is not usable is refused only when nothing is in force yet.
+ * Without a file the empty configuration is taken, under the same rule: a move by other means outlives it.
  * @throws BAD_CONFIG when there is no version to serve with
  */
 async function follow<T>(
   config: LiveConfig<T>,
-  path: string,
+  path: string | undefined,
   clock: ServerClock,
 ): Promise<() => Promise<void>> {
-  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
-    throw new RoostError("BAD_CONFIG", `${path} cannot be read (${error.code})`, error);
-  });
-  if (config.inForce) await config.offerFile(text, path, clock.nowMs());
-  else await config.offer(text, path, `file:${path}`, clock.nowMs());
+  const text = await textOf(path);
+  const name = path ?? NO_FILE.path;
+  if (!config.inForce) await config.offer(text, name, `file:${name}`, clock.nowMs());
+  // Also after a first offer: it notes the text as looked at.
+  await config.offerFile(text, name, clock.nowMs());
+  if (path === undefined) return async () => {};
   const watch: FileWatch = watchFile(
     path,
     (edited) => config.offerFile(edited, path, clock.nowMs()),
     () => {},
   );
   return () => watch.close();
+}
+
+/** Leaves what is in force; a data directory without a version takes the file's. */
+async function takeFirst<T>(
+  config: LiveConfig<T>,
+  path: string | undefined,
+  clock: ServerClock,
+): Promise<() => Promise<void>> {
+  if (!config.inForce) {
+    const name = path ?? NO_FILE.path;
+    await config.offer(await textOf(path), name, `file:${name}`, clock.nowMs());
+  }
+  return async () => {};
+}
+
+async function textOf(path: string | undefined): Promise<string> {
+  if (path === undefined) return NO_FILE.text;
+  return readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+    throw new RoostError("BAD_CONFIG", `${path} cannot be read (${error.code})`, error);
+  });
 }

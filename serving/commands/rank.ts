@@ -45,7 +45,9 @@ async function fromDirectory(
   request: RankRequest,
   json: boolean,
 ): Promise<string> {
-  const server = await openServer(settings, pino({ level: "silent" }));
+  const server = await openServer(settings, pino({ level: "silent" }), {
+    configuration: "as_is",
+  });
   try {
     const answer = await previewRanking(server.rank, request);
     return json

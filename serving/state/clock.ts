@@ -2,8 +2,21 @@ import { readFileSync } from "node:fs";
 import { rename, writeFile } from "node:fs/promises";
 import type { ServerClock } from "../http/services.ts";
 
+/** Where a server takes its time from. */
+export interface Time {
+  /** Epoch milliseconds. */
+  readonly wallMs: () => number;
+  /** Milliseconds that never go back. */
+  readonly monotonicMs: () => number;
+}
+
+export const MACHINE_TIME: Time = {
+  wallMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+};
+
 /** The machine's own time. */
-export const wallClock = (): ServerClock => ({ kind: "wall", nowMs: () => Date.now() });
+export const wallClock = (wallMs: Time["wallMs"]): ServerClock => ({ kind: "wall", nowMs: wallMs });
 
 /**
  * The simulated network's time: it stands at a stored moment when the server starts and runs on at the pace of a clock on

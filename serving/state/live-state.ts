@@ -46,10 +46,13 @@ export class BroadcastState {
     });
   }
 
-  /** Restores what was saved; leaves the state empty at position 0 when there is nothing usable. */
-  async load(path: string): Promise<void> {
+  /**
+   * Restores what was saved; leaves the state empty at position 0 when there is nothing usable.
+   * @param lastSeq the log's end: a snapshot of records beyond it is of another log
+   */
+  async load(path: string, lastSeq: number): Promise<void> {
     const snapshot = await readSnapshot(path);
-    if (snapshot === undefined) return;
+    if (snapshot === undefined || snapshot.position > lastSeq) return;
     this.posts.restore(snapshot.states.posts);
     this.popular.restore(snapshot.states.popular);
     this.graph.restore(snapshot.states.graph);
@@ -62,10 +65,16 @@ export class BroadcastState {
 export class LiveState {
   readonly broadcast: BroadcastState;
   readonly features: FeatureStore;
+  readonly #forgetters: ((userId: string) => void)[] = [];
 
   constructor(broadcast: BroadcastState, features: FeatureStore) {
     this.broadcast = broadcast;
     this.features = features;
+  }
+
+  /** Calls `forget` for every deleted user, after the state has forgotten them. */
+  onUserDeleted(forget: (userId: string) => void): void {
+    this.#forgetters.push(forget);
   }
 
   /** The last record that both reflect. */
@@ -85,5 +94,8 @@ export class LiveState {
     for (const event of events)
       if (event.seq > this.broadcast.position) this.broadcast.apply(event);
     this.broadcast.position = Math.max(this.broadcast.position, last);
+    for (const event of events)
+      if (event.type === "user_deleted")
+        for (const forget of this.#forgetters) forget(event.user_id);
   }
 }

@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import type { RootDatabase } from "lmdb";
 import type { EventLog } from "../../datasets/log/event-log.ts";
 import { openLmdbEventLog } from "../../datasets/log/lmdb-event-log.ts";
@@ -20,25 +21,72 @@ export interface OpenState {
   close(): Promise<void>;
 }
 
-/** Opens log and state; what is behind the log catches up by the consumer. */
-export async function openState(dir: DataDir): Promise<OpenState> {
-  const log = openLmdbEventLog(dir.log, {
-    startAfterSeq: listSegments(dir.segments).at(-1)?.last_seq ?? 0,
-  });
-  const root: RootDatabase = openLmdb(dir.at("state"));
-  const features = await LmdbFeatureStore.open(root);
-  const broadcast = new BroadcastState();
-  await broadcast.load(snapshotPath(dir));
-  return {
-    log,
-    live: new LiveState(broadcast, features),
-    close: async () => {
-      await broadcast.save(snapshotPath(dir));
-      await features.close();
+/**
+ * Opens log and state; what is behind the log catches up by the consumer. State that cannot be used, or that reflects
+ * records which the log does not have, is thrown away: the log builds it again.
+ * @param onRebuild told why state was thrown away
+ * @throws BAD_STORE when the log cannot be opened: it is the one thing that cannot be made again
+ */
+export async function openState(
+  dir: DataDir,
+  onRebuild: (reason: string) => void = () => {},
+): Promise<OpenState> {
+  const log = openLog(dir);
+  try {
+    const last = log.lastSeq();
+    let { root, features } = await openFeatures(dir, onRebuild);
+    if (features.position > last) {
+      onRebuild(`the features reflect record ${features.position}, the log ends at ${last}`);
       await root.close();
-      await log.close();
-    },
+      removeFeatures(dir);
+      ({ root, features } = await openFeatures(dir, onRebuild));
+    }
+    const broadcast = new BroadcastState();
+    await broadcast.load(snapshotPath(dir), last);
+    return {
+      log,
+      live: new LiveState(broadcast, features),
+      close: async () => {
+        await broadcast.save(snapshotPath(dir));
+        await features.close();
+        await root.close();
+        await log.close();
+      },
+    };
+  } catch (error) {
+    await log.close();
+    throw error;
+  }
+}
+
+const openLog = (dir: DataDir): EventLog =>
+  openLmdbEventLog(dir.log, { startAfterSeq: listSegments(dir.segments).at(-1)?.last_seq ?? 0 });
+
+const featuresPath = (dir: DataDir): string => dir.at("state");
+const removeFeatures = (dir: DataDir): void =>
+  rmSync(featuresPath(dir), { recursive: true, force: true });
+
+/** The feature store; one that cannot be opened or read is replaced by an empty one. */
+async function openFeatures(
+  dir: DataDir,
+  onRebuild: (reason: string) => void,
+): Promise<{ root: RootDatabase; features: LmdbFeatureStore }> {
+  const open = async () => {
+    const root = openLmdb(featuresPath(dir));
+    try {
+      return { root, features: await LmdbFeatureStore.open(root) };
+    } catch (error) {
+      await root.close();
+      throw error;
+    }
   };
+  try {
+    return await open();
+  } catch (error) {
+    onRebuild(`the features cannot be read: ${(error as Error).message}`);
+    removeFeatures(dir);
+    return open();
+  }
 }
 
 /**
@@ -49,12 +97,9 @@ export async function rebuildState(
   dir: DataDir,
   onProgress: (events: number) => void,
 ): Promise<void> {
-  const log = openLmdbEventLog(dir.log, {
-    startAfterSeq: listSegments(dir.segments).at(-1)?.last_seq ?? 0,
-  });
-  const root = openLmdb(dir.at("state"));
+  const log = openLog(dir);
+  const { root, features } = await openFeatures(dir, () => {});
   try {
-    const features = await LmdbFeatureStore.open(root);
     const broadcast = new BroadcastState();
     const state = new MemoryState();
     let position = 0;

@@ -1,0 +1,222 @@
+import { join } from "node:path";
+import { Command, InvalidArgumentError } from "commander";
+import { type DatasetManifest, readManifest } from "../../datasets/dataset.ts";
+import { PRESETS, type PresetName } from "../../datasets/world/settings.ts";
+import { createWorld, type World } from "../../datasets/world/world.ts";
+import { RoostError } from "../../errors.ts";
+import type { Interval } from "../../experiments/metrics/bootstrap.ts";
+import { type Bundle, readBundle } from "../../features/bundle.ts";
+import { evaluationTables } from "../evaluation/evaluation-tables.ts";
+import { type FeatureReport, featureReports } from "../evaluation/feature-report.ts";
+import { gainRatio, gainShares, type RequestValues } from "../evaluation/gain-share.ts";
+import { type HeadReport, headReports } from "../evaluation/head-report.ts";
+import { type HeldOutRange, walkHeldOut } from "../evaluation/held-out.ts";
+import { predictHeads } from "../evaluation/predict-rows.ts";
+import { createPredictor, type Predictor } from "../evaluation/predictor.ts";
+import { type RankArms, rankArms } from "../evaluation/rank-arms.ts";
+import { loadPreset } from "../weights/presets.ts";
+
+const MODELS = ["heavy", "light", "past_rates"] as const;
+const DAY_MS = 86_400_000;
+
+export interface Evaluation {
+  readonly data: string;
+  readonly from: string;
+  readonly to: string;
+  readonly rows: number;
+  readonly users: number;
+  readonly models: Readonly<Record<string, string>>;
+  readonly heads: readonly HeadReport[];
+  readonly features: readonly FeatureReport[];
+  readonly funnel: FunnelReport | null;
+  readonly seconds: number;
+}
+
+export interface FunnelReport {
+  readonly requests: number;
+  readonly candidates_per_request: number;
+  readonly in_network_per_request: number;
+  readonly gain_share: Readonly<Record<string, Interval>>;
+  readonly full_of_visible_ceiling: Interval;
+}
+
+interface EvaluateFlags {
+  data: string;
+  models?: string;
+  from?: string;
+  until?: string;
+  requests: number;
+  rounds: number;
+  seed: number;
+  features: boolean;
+  json?: boolean;
+}
+
+export function evaluateCommand(): Command {
+  return new Command("evaluate")
+    .description("judge models and rankings on held-out data")
+    .requiredOption("--data <dir>", "directory that roost simulate or roost import wrote")
+    .option("--models <dir>", "where the bundles are; <data>/models when not given")
+    .option("--from <date>", "first day judged, or a moment; what is held out when not given")
+    .option("--until <date>", "last day (its end) judged, or a moment")
+    .option("--requests <n>", "simulated requests for the gain shares (worlds only)", whole, 1200)
+    .option("--rounds <n>", "bootstrap resamples of each interval", whole, 200)
+    .option("--seed <n>", "seed of resampling and permutation", whole, 1)
+    .option("--no-features", "leave out the report per feature")
+    .option("--json", "print the report as JSON")
+    .action(async (flags: EvaluateFlags) => {
+      const startedAt = performance.now();
+      const report = await evaluate(flags);
+      const whole = { ...report, seconds: (performance.now() - startedAt) / 1000 };
+      process.stdout.write(
+        flags.json ? `${JSON.stringify(whole, null, 2)}\n` : evaluationTables(whole),
+      );
+    });
+}
+
+async function evaluate(flags: EvaluateFlags): Promise<Omit<Evaluation, "seconds">> {
+  const manifest = readManifest(flags.data);
+  const range = rangeOf(manifest, flags);
+  const models = await openModels(flags.models ?? join(flags.data, "models"));
+  const world = worldOf(manifest);
+  const arms =
+    world !== undefined && flags.requests > 0 && models.light && models.heavy
+      ? await rankArms(
+          world,
+          { light: models.light.bundle, heavy: models.heavy.bundle },
+          await loadPreset("world"),
+        )
+      : undefined;
+  const funnel = collectRequests(arms, flags.requests);
+  const { rows, truth } = await walkHeldOut(
+    flags.data,
+    manifest,
+    range,
+    world,
+    funnel.onImpression,
+    () => {},
+  );
+  await arms?.close();
+  if (rows.n === 0)
+    throw new RoostError("BAD_ARGUMENT", "there is no impression between --from and --until");
+  const predictions = new Map<string, Float32Array>();
+  for (const [name, predictor] of Object.entries(models))
+    predictions.set(name, await predictHeads(predictor, rows));
+  if (truth !== undefined) predictions.set("oracle", truth);
+  const main = models.heavy ?? models.light;
+  if (main === undefined)
+    throw new RoostError("BAD_BUNDLE", "there is no light or heavy bundle to judge");
+  const heads = headReports(rows, predictions, {
+    seed: flags.seed,
+    rounds: flags.rounds,
+    main: models.heavy ? "heavy" : "light",
+    trainingPositives: main.bundle.manifest.data.positives,
+  });
+  const features = flags.features ? await featureReports(rows, main, flags.seed, () => {}) : [];
+  for (const predictor of Object.values(models)) await predictor.close();
+  return {
+    data: `${manifest.source} ${JSON.stringify(manifest.made_with)}`,
+    from: new Date(range.fromMs).toISOString(),
+    to: new Date(range.toMs).toISOString(),
+    rows: rows.n,
+    users: new Set(rows.userIds).size,
+    models: Object.fromEntries(
+      Object.entries(models).map(([name, { bundle }]) => [name, bundle.manifest.version]),
+    ),
+    heads,
+    features,
+    funnel: funnel.report(flags),
+  };
+}
+
+/** Judges the first impression of each user in the range as a request, until there are enough. */
+function collectRequests(arms: RankArms | undefined, wanted: number) {
+  const judged = new Set<string>();
+  const requests: RequestValues[] = [];
+  let candidates = 0;
+  let inNetwork = 0;
+  const onImpression: Parameters<typeof walkHeldOut>[4] = (event, moment) => {
+    if (arms === undefined || requests.length >= wanted || judged.has(event.user_id))
+      return undefined;
+    judged.add(event.user_id);
+    return arms.judge(event.user_id, event.time_ms, moment).then((request) => {
+      if (request === undefined) return;
+      candidates += request.candidates;
+      inNetwork += request.inNetwork;
+      requests.push({ user: requests.length, values: request.values });
+    });
+  };
+  const report = ({ seed, rounds }: EvaluateFlags): FunnelReport | null =>
+    requests.length === 0
+      ? null
+      : {
+          requests: requests.length,
+          candidates_per_request: candidates / requests.length,
+          in_network_per_request: inNetwork / requests.length,
+          gain_share: Object.fromEntries(gainShares(requests, { seed, rounds })),
+          full_of_visible_ceiling: gainRatio(requests, "full", "visible", { seed, rounds }),
+        };
+  return { onImpression, report };
+}
+
+async function openModels(
+  dir: string,
+): Promise<Partial<Record<(typeof MODELS)[number], Predictor>>> {
+  const models: Partial<Record<(typeof MODELS)[number], Predictor>> = {};
+  let missing: unknown;
+  for (const name of MODELS) {
+    let bundle: Bundle;
+    try {
+      bundle = await readBundle(join(dir, name));
+    } catch (error) {
+      missing = error;
+      continue;
+    }
+    models[name] = await createPredictor(bundle, 2);
+  }
+  if (Object.keys(models).length === 0) throw missing;
+  return models;
+}
+
+/** The world behind a simulated data set, for its truth; undefined for others. */
+function worldOf({ source, made_with }: DatasetManifest): World | undefined {
+  if (source !== "world") return undefined;
+  const { preset, seed } = made_with;
+  if (typeof preset !== "string" || !(preset in PRESETS) || typeof seed !== "number")
+    throw new RoostError("BAD_DATASET", "dataset.json does not say which world it is");
+  return createWorld(preset as PresetName, seed);
+}
+
+function rangeOf(manifest: DatasetManifest, { from, until }: EvaluateFlags): HeldOutRange {
+  const { held_out_from_ms, to_ms, utc_offset_hours } = manifest;
+  const fromMs = from === undefined ? held_out_from_ms : startOfDay(from, utc_offset_hours);
+  if (fromMs === undefined)
+    throw new RoostError(
+      "BAD_ARGUMENT",
+      "this data set holds nothing out: say --from which day to judge",
+    );
+  const toMs = until === undefined ? to_ms + 1 : endOfDay(until, utc_offset_hours);
+  if (!(fromMs < toMs)) throw new RoostError("BAD_ARGUMENT", "--from must be before --until");
+  return { fromMs, toMs };
+}
+
+function startOfDay(text: string, utcOffsetHours: number): number {
+  const day = /^\d{4}-\d{2}-\d{2}$/.test(text);
+  const ms = day ? Date.parse(`${text}T00:00:00Z`) - utcOffsetHours * 3_600_000 : Date.parse(text);
+  if (Number.isNaN(ms))
+    throw new RoostError(
+      "BAD_ARGUMENT",
+      `"${text}" is no date; write 2022-05-01 or 2022-05-01T12:00Z`,
+    );
+  return ms;
+}
+
+const endOfDay = (text: string, utcOffsetHours: number): number =>
+  startOfDay(text, utcOffsetHours) + (/^\d{4}-\d{2}-\d{2}$/.test(text) ? DAY_MS : 0);
+
+function whole(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0)
+    throw new InvalidArgumentError("must be a whole number ≥ 0");
+  return value;
+}

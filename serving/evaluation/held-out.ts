@@ -1,0 +1,73 @@
+import { type DatasetManifest, readDataset } from "../../datasets/dataset.ts";
+import type { EventOf } from "../../datasets/events.ts";
+import { ViewerHistory } from "../../datasets/world/viewer-history.ts";
+import type { World } from "../../datasets/world/world.ts";
+import { FEATURE_NAMES, ID_COLUMNS } from "../../features/registry.ts";
+import { Replay } from "../../features/replay.ts";
+import type { TrainingRows } from "../../features/rows.ts";
+import { BroadcastState } from "../state/live-state.ts";
+
+/** The state of everything at one moment of a walk through the log: what a server would know then. */
+export interface Moment {
+  readonly replay: Replay;
+  readonly broadcast: BroadcastState;
+  readonly viewers: ViewerHistory;
+}
+
+export interface HeldOutRange {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+export interface HeldOut {
+  readonly rows: TrainingRows;
+  /** True probabilities (seconds for amounts) of the rows' heads [n, heads]; only where the truth is known. */
+  readonly truth: Float32Array | undefined;
+}
+
+/**
+ * Walks a data set to the end of `range`, making rows of the impressions in it. Before an impression in the range is
+ * applied, `onImpression` may look at the moment: nothing of that millisecond is known yet.
+ * @param world when given, the truth of every row is asked of it
+ */
+export async function walkHeldOut(
+  dir: string,
+  manifest: DatasetManifest,
+  range: HeldOutRange,
+  world: World | undefined,
+  onImpression: (event: EventOf<"impression">, moment: Moment) => Promise<void> | undefined,
+  onProgress: (events: number) => void,
+): Promise<HeldOut> {
+  const replay = new Replay({
+    features: FEATURE_NAMES,
+    ids: ID_COLUMNS,
+    heads: manifest.heads,
+    ...range,
+  });
+  const moment = { replay, broadcast: new BroadcastState(), viewers: new ViewerHistory() };
+  const truth: number[] = [];
+  let events = 0;
+  for await (const batch of readDataset(dir, { heldOut: true })) {
+    for (const event of batch) {
+      const judged =
+        event.type === "impression" && event.time_ms >= range.fromMs && event.time_ms < range.toMs;
+      if (judged) {
+        await onImpression(event, moment);
+        if (world !== undefined) {
+          const context = moment.viewers.context(event.user_id, event.time_ms);
+          truth.push(...world.trueProbability(event.user_id, event.post_id, context));
+        }
+      }
+      replay.push(event);
+      moment.broadcast.apply(event);
+      moment.viewers.observe(event);
+    }
+    events += batch.length;
+    onProgress(events);
+  }
+  replay.settle();
+  return {
+    rows: replay.rows(),
+    truth: world === undefined ? undefined : Float32Array.from(truth),
+  };
+}
