@@ -93,7 +93,6 @@ export function* simulate(
       exposures: (author) => state.exposures(user, author),
     };
     options.observer?.onRequest?.(user, meeting, state);
-    if (isFirst && source.next() < IDLE_UNFOLLOW) unfollowSomebody(user, timeMs, source.next());
     const policy = drawPolicy(source);
     const page: Page = rank(policy, user, timeMs, source);
     if (page.size === 0) return;
@@ -112,6 +111,7 @@ export function* simulate(
       source,
       witness,
     );
+    if (isFirst && source.next() < IDLE_UNFOLLOW) unfollowSomebody(user, left, source.next());
     busyUntil[user] = left + BETWEEN_PAGES_MS;
     if (pagesLeft > 1 && left + BETWEEN_PAGES_MS < endMs) {
       const shown = shownBefore + Math.max(1, seen);
@@ -122,7 +122,7 @@ export function* simulate(
   const unfollowSomebody = (user: number, timeMs: number, lot: number): void => {
     const list = state.followedAuthors[user]!;
     const author = list[Math.floor(lot * list.length)];
-    if (author !== undefined) queue.push(UNFOLLOW, timeMs, user, author);
+    if (author !== undefined) untilEnd.push(UNFOLLOW, timeMs, user, author);
   };
 
   pushHistory(population, queue, endMs);
