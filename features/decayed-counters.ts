@@ -1,6 +1,12 @@
 /** Half-lives of the counters in milliseconds. Source: Twitter 2023's aggregation framework (30 min real-time, 1 day, 50 days batch). */
 export const HALF_LIFE_MS = { "30m": 1_800_000, "1d": 86_400_000, "50d": 4_320_000_000 } as const;
 export type HalfLife = keyof typeof HALF_LIFE_MS;
+/** ln 2 / half-life: exp(−rate · Δt) = 2^(−Δt/h), and exp is several times as fast as a power of two. */
+const RATE = {
+  "30m": Math.LN2 / HALF_LIFE_MS["30m"],
+  "1d": Math.LN2 / HALF_LIFE_MS["1d"],
+  "50d": Math.LN2 / HALF_LIFE_MS["50d"],
+} as const satisfies Record<HalfLife, number>;
 
 /**
  * A block of exponentially decayed counters inside an entity's packed vector.
@@ -24,7 +30,7 @@ export class DecayedCounters {
     this.signals = signals;
     this.halfLives = halfLives;
     this.slots = 1 + signals.length * halfLives.length;
-    this.#rates = Float64Array.from(halfLives, (name) => 1 / HALF_LIFE_MS[name]);
+    this.#rates = Float64Array.from(halfLives, (name) => RATE[name]);
     this.#column = new Int16Array(64).fill(-1);
     signals.forEach((signal, i) => {
       this.#column[signal] = 1 + i * halfLives.length;
@@ -50,7 +56,7 @@ export class DecayedCounters {
     const elapsed = last === 0 ? 0 : time - last;
     if (last === 0 || elapsed > 0) state[at] = time;
     for (let l = 0; l < lives; l++) {
-      const factor = elapsed === 0 ? 1 : 2 ** (-Math.abs(elapsed) * (this.#rates[l] as number));
+      const factor = elapsed === 0 ? 1 : Math.exp(-Math.abs(elapsed) * (this.#rates[l] as number));
       if (elapsed > 0) {
         for (let s = at + 1 + l; s < at + this.slots; s += lives) {
           if (state[s] !== 0) state[s] = (state[s] as number) * factor;
@@ -75,7 +81,7 @@ export class DecayedCounters {
   /** What a counter of `halfLife` is multiplied by when it is read at `nowMs` (1 when the state is newer). */
   decayAt(state: Float64Array, at: number, nowMs: number, halfLife: HalfLife): number {
     const elapsed = nowMs - (state[at] as number);
-    return elapsed > 0 ? 2 ** (-elapsed / HALF_LIFE_MS[halfLife]) : 1;
+    return elapsed > 0 ? Math.exp(-elapsed * RATE[halfLife]) : 1;
   }
 }
 

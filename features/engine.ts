@@ -66,7 +66,7 @@ function applySignal(
 ): void {
   signal(state, "global", GLOBAL_KEY, fact, 1);
   signal(state, "user", event.user_id, fact, 1);
-  signal(state, "post", event.post_id, fact, 1);
+  const post = signal(state, "post", event.post_id, fact, 1);
   if (event.author_id !== undefined) {
     signal(state, "author", event.author_id, fact, 1);
     signal(state, "user_author", pairKey(event.user_id, event.author_id), fact, 1);
@@ -75,7 +75,6 @@ function applySignal(
     signal(state, "surface", event.surface, fact, 1);
     signal(state, "user_surface", pairKey(event.user_id, event.surface), fact, 1);
   }
-  const post = state.get("post", event.post_id);
   if (!isCreated(post)) return;
   signal(state, "user_media", pairKey(event.user_id, String(post[POST.media])), fact, 1);
   for (let i = 0; i < TOPICS_PER_POST; i++) {
@@ -119,13 +118,14 @@ function signal(
   key: string,
   fact: SignalFact,
   share: number,
-): void {
+): Float64Array {
   const vector = state.edit(entity, key);
   const families = SIGNAL_FAMILIES.get(entity) as Placed[];
   for (let i = 0; i < families.length; i++) {
     const { family, at } = families[i] as Placed;
     family.onSignal?.(vector, at, fact, share);
   }
+  return vector;
 }
 
 function applyPlain(

@@ -2,41 +2,63 @@ import { ENTITIES, type Entity, type StateEditor } from "./entities.ts";
 import { SLOTS } from "./registry.ts";
 import type { FeatureStore } from "./store.ts";
 
+/** Vectors cut from one buffer: a buffer of its own for each costs more time and memory than its numbers. */
+const VECTORS_PER_SLAB = 256;
+
+class Vectors extends Map<string, Float64Array> {
+  readonly #slots: number;
+  #slab = new Float64Array(0);
+  #used = 0;
+
+  constructor(slots: number) {
+    super();
+    this.#slots = slots;
+  }
+
+  /** The vector of a key; zeros when it is new. */
+  edit(key: string): Float64Array {
+    const held = this.get(key);
+    if (held !== undefined) return held;
+    if (this.#used === this.#slab.length) {
+      this.#slab = new Float64Array(VECTORS_PER_SLAB * this.#slots);
+      this.#used = 0;
+    }
+    const vector = this.#slab.subarray(this.#used, this.#used + this.#slots);
+    this.#used += this.#slots;
+    this.set(key, vector);
+    return vector;
+  }
+}
+
 /** Feature state in maps that is changed in place: what replay walks the log with. */
 export class MemoryState implements StateEditor {
-  readonly #vectors = new Map<Entity, Map<string, Float64Array>>(
-    ENTITIES.map((entity) => [entity, new Map()]),
-  );
+  readonly #vectors = Object.fromEntries(
+    ENTITIES.map((entity) => [entity, new Vectors(SLOTS[entity])]),
+  ) as Readonly<Record<Entity, Vectors>>;
 
   get(entity: Entity, key: string): Float64Array | undefined {
-    return (this.#vectors.get(entity) as Map<string, Float64Array>).get(key);
+    return this.#vectors[entity].get(key);
   }
 
   edit(entity: Entity, key: string): Float64Array {
-    const vectors = this.#vectors.get(entity) as Map<string, Float64Array>;
-    let vector = vectors.get(key);
-    if (vector === undefined) {
-      vector = new Float64Array(SLOTS[entity]);
-      vectors.set(key, vector);
-    }
-    return vector;
+    return this.#vectors[entity].edit(key);
   }
 
   set(entity: Entity, key: string, vector: Float64Array): void {
-    (this.#vectors.get(entity) as Map<string, Float64Array>).set(key, vector);
+    this.#vectors[entity].set(key, vector);
   }
 
   delete(entity: Entity, key: string): void {
-    (this.#vectors.get(entity) as Map<string, Float64Array>).delete(key);
+    this.#vectors[entity].delete(key);
   }
 
   keys(entity: Entity): Iterable<string> {
-    return (this.#vectors.get(entity) as Map<string, Float64Array>).keys();
+    return this.#vectors[entity].keys();
   }
 
   *entries(): Iterable<[Entity, string, Float64Array]> {
-    for (const [entity, vectors] of this.#vectors)
-      for (const [key, vector] of vectors) yield [entity, key, vector];
+    for (const entity of ENTITIES)
+      for (const [key, vector] of this.#vectors[entity]) yield [entity, key, vector];
   }
 }
 

@@ -28,10 +28,10 @@ export class Replay {
   readonly #rows: GrowingRows;
   readonly #heads: readonly Head[];
   readonly #headIndex: ReadonlyMap<string, number>;
-  /** Request, user and post → the newest row of them. */
-  readonly #rowOf = new Map<string, number>();
-  /** A row → the row before it of the same request, user and post. */
-  readonly #sameKey = new Map<number, number>();
+  /** Request → post → the newest row of both. */
+  readonly #rowOf = new Map<string, Map<string, number>>();
+  /** A row → the row before it of the same request and post. */
+  readonly #rowBefore = new Map<number, number>();
   readonly #sameTime: Event[] = [];
   #timeMs = Number.NEGATIVE_INFINITY;
 
@@ -83,10 +83,14 @@ export class Replay {
       ...(event.surface === undefined ? {} : { surface: event.surface }),
     });
     this.#reader.row(event.post_id, event.author_id, this.#rows.features, this.#rows.ids, row);
-    const key = rowKey(event);
-    const before = this.#rowOf.get(key);
-    if (before !== undefined) this.#sameKey.set(row, before);
-    this.#rowOf.set(key, row);
+    let requested = this.#rowOf.get(event.request_id);
+    if (requested === undefined) {
+      requested = new Map();
+      this.#rowOf.set(event.request_id, requested);
+    }
+    const before = requested.get(event.post_id);
+    if (before !== undefined) this.#rowBefore.set(row, before);
+    requested.set(event.post_id, row);
     const post = this.state.get("post", event.post_id);
     for (let h = 0; h < this.#heads.length; h++)
       this.#rows.labels[row * this.#heads.length + h] = initialLabel(
@@ -104,22 +108,16 @@ export class Replay {
   #label(event: EventOf<"engagement">): void {
     const head = this.#headIndex.get(event.head);
     if (head === undefined || event.request_id === undefined) return;
-    let row = this.#rowOf.get(rowKey(event));
-    while (row !== undefined) {
+    const { labels } = this.#rows;
+    let row = this.#rowOf.get(event.request_id)?.get(event.post_id);
+    for (; row !== undefined; row = this.#rowBefore.get(row)) {
       const at = row * this.#heads.length + head;
-      // Behind a closed gate stays masked: such rows have no negatives.
-      if (!Number.isNaN(this.#rows.labels[at]))
-        this.#rows.labels[at] = event.undo ? 0 : (event.value ?? 1);
-      row = this.#sameKey.get(row);
+      // What is behind a closed gate stays masked: such rows have no negatives.
+      if (this.#rows.userId(row) === event.user_id && !Number.isNaN(labels[at]))
+        labels[at] = event.undo ? 0 : (event.value ?? 1);
     }
   }
 }
-
-const rowKey = (event: {
-  request_id?: string | undefined;
-  user_id: string;
-  post_id: string;
-}): string => `${event.request_id}|${event.user_id}|${event.post_id}`;
 
 /** 0 until an engagement arrives; NaN (masked) where the head's gate is closed. */
 function initialLabel(
@@ -164,6 +162,10 @@ class GrowingRows {
     this.features = new Float32Array(INITIAL * options.features.length);
     this.ids = new Uint32Array(INITIAL * options.ids.length);
     this.labels = new Float32Array(INITIAL * options.heads.length);
+  }
+
+  userId(row: number): string {
+    return this.#userIds[row] as string;
   }
 
   add(event: EventOf<"impression">): number {

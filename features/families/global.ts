@@ -7,6 +7,7 @@ const counters = new DecayedCounters(
   ["50d"],
 );
 const IMPRESSIONS_AT = counters.slot(IMPRESSION, "50d");
+const SLOT_OF_SIGNAL = Uint8Array.from(SIGNALS, (_, signal) => counters.slot(signal, "50d"));
 
 /** Counts over everybody: the priors that every other rate is smoothed towards. First family of `global`, so at offset 0. */
 export const globalRates: FeatureFamily = {
@@ -28,7 +29,7 @@ export function globalRate(context: RowContext, signal: number): number {
   if (state === undefined) return Number.NaN;
   const impressions = state[IMPRESSIONS_AT] as number;
   return impressions > 0
-    ? (state[counters.slot(signal, "50d")] as number) / impressions
+    ? (state[SLOT_OF_SIGNAL[signal] as number] as number) / impressions
     : Number.NaN;
 }
 
