@@ -57,7 +57,7 @@ const SCROLL_MS = 250;
 /** How often "not interested" in a followed author ends in unfollowing. */
 const UNFOLLOW_CHANCE = 0.25;
 
-/** What a page shows; `propensities` and `isInNetwork` may be absent when nothing is logged about them. */
+/** What a page shows; `propensities` are absent for a deterministic one. */
 export interface Slate {
   readonly size: number;
   readonly posts: ArrayLike<number>;

@@ -1,6 +1,7 @@
+import { createPosts } from "./create-posts.ts";
 import { createGraph, type FollowGraph } from "./graph.ts";
 import { createCommunities } from "./interests.ts";
-import { createPosts, type Posts } from "./posts.ts";
+import type { Posts } from "./posts.ts";
 import type { WorldSettings } from "./settings.ts";
 import { createUsers, type Users } from "./users.ts";
 
