@@ -352,6 +352,8 @@ const mean = (rates: readonly { part: number; rate: number }[]): number =>
 const anybody = () => () => true;
 
 const TOPIC_FORMULAS: typeof FORMULAS = {
+  "user_topic.interest_rate_30m": (w, row) => mean(topicRates("interest", "30m", 6, mine)(w, row)),
+  "topic.favorite_rate_30m": (w, row) => mean(topicRates("favorite", "30m", 50, anybody)(w, row)),
   "user_topic.interest_rate_1d": (w, row) => mean(topicRates("interest", "1d", 6, mine)(w, row)),
   "user_topic.click_rate_50d": (w, row) => mean(topicRates("click", "50d", 6, mine)(w, row)),
   "user_topic.best_interest_50d": (w, row) => {
