@@ -15,6 +15,9 @@ const checksumOf = (events: Iterable<Event>): string => {
   return checksum.digest();
 };
 
+/** Checksum of the tiny world of seed 1. A change here makes every figure measured on the world incomparable. */
+const FROZEN = "b29d561f3176c14937fe0c81de364cbfccdbade1cccb56d89e12fb2e75da2885";
+
 let world: World;
 let events: Event[];
 beforeAll(() => {
@@ -26,9 +29,7 @@ describe("the log", () => {
   test("the same preset and seed give the same bytes, those that the world is frozen at", () => {
     const again = createWorld("tiny", 1);
     expect(checksumOf(again.events())).toBe(checksumOf(events));
-    expect(checksumOf(events)).toMatchInlineSnapshot(
-      `"b29d561f3176c14937fe0c81de364cbfccdbade1cccb56d89e12fb2e75da2885"`,
-    );
+    expect(checksumOf(events)).toBe(FROZEN);
   });
 
   test("chunks of any size hold the same events", () => {
