@@ -311,11 +311,15 @@ function topicTotal(
   nowMs: number,
   of: (e: Signal) => boolean,
 ): number {
-  return past.reduce((sum, event, i) => {
-    if (!isSignal(event)) return sum;
-    const part = topicsOf(past.slice(0, i), event.post_id).get(topic) ?? 0;
-    return part === 0 ? sum : sum + part * total([event], signal, life, nowMs, of);
-  }, 0);
+  const known = new Map<string, number>();
+  let sum = 0;
+  for (const event of past) {
+    if (event.type === "post_created" && event.topics.includes(topic))
+      known.set(event.post_id, 1 / new Set(event.topics).size);
+    const part = isSignal(event) ? known.get(event.post_id) : undefined;
+    if (part !== undefined) sum += part * total([event], signal, life, nowMs, of);
+  }
+  return sum;
 }
 
 /** Mean over the row's topics of a rate, by their parts, as far as the topic was shown to these viewers. */
