@@ -10,6 +10,7 @@ import { exposureLogger } from "../experiments/assignment/exposure-logger.ts";
 import { memoryStickyStore } from "../experiments/assignment/sticky-store.ts";
 import { readBundle } from "../features/bundle.ts";
 import { checkBundle } from "../features/check-bundle.ts";
+import type { StateView } from "../features/entities.ts";
 import { AfterAnswers } from "./after-answers.ts";
 import { logExposures } from "./effects/log-exposures.ts";
 import { logServed } from "./effects/log-served.ts";
@@ -58,7 +59,10 @@ export interface ServerOptions {
 export interface Server {
   readonly app: App;
   readonly rank: RankParts;
+  readonly features: StateView;
   readonly clock: ServerClock;
+  /** Resolves when the state reflects everything that is logged now. */
+  readonly caughtUp: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
@@ -217,7 +221,9 @@ async function open(
   return {
     app,
     rank,
+    features,
     clock,
+    caughtUp: () => consumer.applied(log.lastSeq()),
     close: async () => {
       await closeGracefully(app, settings.shutdownTimeoutMs);
       // What was answered is logged as served, also by a server that ends.

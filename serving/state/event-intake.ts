@@ -29,7 +29,12 @@ export class EventIntake implements EventSink {
   async append(
     events: readonly Event[],
   ): Promise<{ results: { status: "accepted" | "duplicate" }[] }> {
-    const appended = await this.write(events);
+    const { clock } = this.#parts;
+    const arrived =
+      clock.kind === "world"
+        ? events.map((event) => ({ ...event, time_ms: clock.nowMs() }))
+        : events;
+    const appended = await this.write(arrived);
     const last = appended.reduce((most, { seq }) => Math.max(most, seq), 0);
     await Promise.race([
       this.#parts.consumer.applied(last),
@@ -40,27 +45,26 @@ export class EventIntake implements EventSink {
     };
   }
 
-  /** As `append`, without waiting for the consumers: for records that the server itself writes. */
+  /** As `append`, without waiting for the consumers: for records of the server itself, which have its time already. */
   async write(events: readonly Event[]): Promise<AppendResult[]> {
     const { log, clock } = this.#parts;
     const nowMs = clock.nowMs();
     const results = await log.append(
-      events.map((event) => this.#complete(event, nowMs)),
+      events.map((event) => this.#complete(event)),
       nowMs,
     );
     if (clock.kind === "world") await (clock as WorldClock).store(nowMs);
     return results;
   }
 
-  /** Fills in the author and network of a post, and in world time the moment. */
-  #complete(event: Event, nowMs: number): Event {
-    const { clock, posts, graph } = this.#parts;
-    const timed = clock.kind === "world" ? { ...event, time_ms: nowMs } : event;
-    if (timed.type !== "impression" && timed.type !== "engagement") return timed;
-    const author_id = timed.author_id ?? posts.get(timed.post_id)?.authorId;
-    if (author_id === undefined) return timed;
-    if (timed.type === "engagement") return { ...timed, author_id };
-    const in_network = timed.in_network ?? graph.following(timed.user_id).has(author_id);
-    return { ...timed, author_id, in_network };
+  /** Fills in the author and network of a post. */
+  #complete(event: Event): Event {
+    const { posts, graph } = this.#parts;
+    if (event.type !== "impression" && event.type !== "engagement") return event;
+    const author_id = event.author_id ?? posts.get(event.post_id)?.authorId;
+    if (author_id === undefined) return event;
+    if (event.type === "engagement") return { ...event, author_id };
+    const in_network = event.in_network ?? graph.following(event.user_id).has(author_id);
+    return { ...event, author_id, in_network };
   }
 }
