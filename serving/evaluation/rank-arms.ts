@@ -28,6 +28,8 @@ export interface JudgedRequest {
 
 /** Parameters that leave the plain value: the multipliers trade value for variety and are judged apart. */
 const PLAIN = { diversity_floor: 1, out_of_network_factor: 1, in_network_reply_repost_factor: 1 };
+/** Components that drop for rank, not by rule: what they drop was a candidate all the same. */
+const RANKED_OUT = new Set([LIGHT_CUT, BELOW_PAGE, "conversation_dedup"]);
 /** Below this there is nothing to rank. */
 const LEAST_CANDIDATES = 20;
 
@@ -76,7 +78,7 @@ export async function rankArms(
       const full = await run(plain);
       const { candidates, components } = full.record;
       const merged = Array.from(candidates.droppedBy, (by, i) => ({ by, i })).filter(
-        ({ by }) => by < 0 || [LIGHT_CUT, BELOW_PAGE].includes(components[by]?.name ?? ""),
+        ({ by }) => by < 0 || RANKED_OUT.has(components[by]?.name ?? ""),
       );
       const postIds = merged.map(({ i }) => candidates.postIds[i] as string);
       const authorIds = merged.map(({ i }) => candidates.authorIds[i] as string);

@@ -28,7 +28,7 @@ export const EXPERIMENTS_KIND: ConfigKind<LoadedExperiments> = {
       return loadExperiments(document.toJS({ maxAliasCount: 10 }) ?? {}, OVERRIDABLE);
     } catch (error) {
       if (!(error instanceof RoostError)) throw error;
-      throw new RoostError("BAD_CONFIG", `${path}: ${error.message}`, error);
+      throw new RoostError("BAD_CONFIG", `${path}: ${error.detail}`, error);
     }
   },
   checksum: ({ version }) => version,

@@ -1,0 +1,221 @@
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { cpus, loadavg } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import * as ort from "onnxruntime-node";
+import { pino } from "pino";
+import { openDataDir } from "../../datasets/storage/data-dir.ts";
+import { RoostError } from "../../errors.ts";
+import { readBundle } from "../../features/bundle.ts";
+import { previewRanking } from "../rank-service.ts";
+import { openServer, type Server } from "../server.ts";
+import { loadSettings } from "../settings.ts";
+import { rebuildState } from "../state/open-state.ts";
+
+/*
+ * Latency of POST /v1/rank in one process (routing, validation, pipeline, inference worker, serialisation; no socket)
+ * against the bare onnxruntime calls of the same shapes, alternated. The world, the models and so the heavy ranker's
+ * parameters are fixed by seed; they are made once and kept in `<data-dir>/bench-rank`.
+ */
+const SEED = 1;
+const HEAVY_ROWS = 500;
+const VIEWERS = 60;
+const WARM_UP = 40;
+const LIMIT = 50;
+
+const { values: flags } = parseArgs({
+  options: {
+    json: { type: "boolean", default: false },
+    requests: { type: "string", default: "400" },
+    "data-dir": { type: "string", default: process.env.ROOST_DATA_DIR ?? ".roost" },
+  },
+});
+const ROOST = fileURLToPath(new URL(`../../roost${import.meta.url.slice(-3)}`, import.meta.url));
+
+async function main(): Promise<void> {
+  const space = join(flags["data-dir"], "bench-rank");
+  await prepare(space);
+  const settings = loadSettings({
+    env: {},
+    flags: { dataDir: space, clock: "world", logLevel: "silent" },
+  });
+  const server = await openServer(settings, pino({ level: "silent" }));
+  try {
+    print(await measure(server, space));
+  } finally {
+    await server.close();
+  }
+}
+
+async function prepare(space: string): Promise<void> {
+  const run = (args: readonly string[]): void => {
+    const { status } = spawnSync(process.execPath, [...process.execArgv, ROOST, ...args], {
+      stdio: ["ignore", "ignore", "inherit"],
+    });
+    if (status !== 0)
+      throw new RoostError("BAD_DATASET", `roost ${args[0]} failed for the benchmark`);
+  };
+  if (!existsSync(join(space, "dataset.json")))
+    run(["simulate", "--preset", "demo", "--seed", String(SEED), "--out", space]);
+  if (!existsSync(join(space, "models", "heavy")))
+    run(["train", "--data", space, "--rankers", "light,heavy", "--metric-rounds", "0"]);
+  if (existsSync(join(space, "state"))) return;
+  const dir = openDataDir(space, "own");
+  try {
+    await rebuildState(dir, () => {});
+  } finally {
+    dir.close();
+  }
+}
+
+interface Round {
+  request_ms: number;
+  raw_ort_ms: number;
+}
+
+async function measure(server: Server, space: string) {
+  const viewers = await viewersWithEnough(server);
+  const lightRows = viewers.reduce((sum, viewer) => sum + viewer.lightRows, 0) / viewers.length;
+  const raw = await rawCalls(space, Math.round(lightRows));
+  const ask = async (userId: string): Promise<number> => {
+    const startedAt = performance.now();
+    const answer = await server.app.server.inject({
+      method: "POST",
+      url: "/v1/rank",
+      payload: { user_id: userId, product: "for_you", limit: LIMIT },
+    });
+    const took = performance.now() - startedAt;
+    if (answer.statusCode !== 200) throw new Error(answer.body);
+    return took;
+  };
+  const rounds: Round[] = [];
+  const stages = new Map<string, number[]>();
+  const requests = Number(flags.requests);
+  for (let i = -WARM_UP; i < requests; i++) {
+    const viewer = viewers[(i + WARM_UP) % viewers.length] as Viewer;
+    // Alternated, so that both see the same machine.
+    const first = i % 2 === 0 ? await ask(viewer.userId) : await raw();
+    const second = i % 2 === 0 ? await raw() : await ask(viewer.userId);
+    if (i < 0) continue;
+    rounds.push(
+      i % 2 === 0
+        ? { request_ms: first, raw_ort_ms: second }
+        : { request_ms: second, raw_ort_ms: first },
+    );
+    const { record } = await previewRanking(server.rank, request(viewer.userId));
+    for (const [stage, ms] of Object.entries(record.stageMs)) {
+      const list = stages.get(stage) ?? [];
+      list.push(ms);
+      stages.set(stage, list);
+    }
+  }
+  const heavy = (await readBundle(join(space, "models", "heavy"))).manifest;
+  const request_ms = rounds.map((round) => round.request_ms);
+  const rawP50 = quantile(
+    rounds.map((round) => round.raw_ort_ms),
+    0.5,
+  );
+  const overhead = quantile(request_ms, 0.5) - rawP50;
+  return {
+    rounds,
+    figures: [
+      figure("rank_p50_ms", quantile(request_ms, 0.5), "ms"),
+      figure("rank_p99_ms", quantile(request_ms, 0.99), "ms"),
+      figure("raw_ort_p50_ms", rawP50, "ms"),
+      { ...figure("overhead_p50_ms", overhead, "ms"), asked: "≤ 12", ok: overhead <= 12 },
+      { ...figure("heavy_rows", HEAVY_ROWS, "rows"), asked: "= 500", ok: true },
+      {
+        ...figure("heavy_params", heavy.parameters, "parameters"),
+        asked: "400000–500000",
+        ok: heavy.parameters >= 400_000 && heavy.parameters <= 500_000,
+      },
+      figure("light_rows", Math.round(lightRows), "rows"),
+      ...[...stages].map(([stage, ms]) => figure(`stage_${stage}_ms`, quantile(ms, 0.5), "ms")),
+    ],
+  };
+}
+
+interface Viewer {
+  readonly userId: string;
+  readonly lightRows: number;
+}
+
+const request = (userId: string) =>
+  ({ user_id: userId, product: "for_you", limit: LIMIT }) as const;
+
+/** Viewers for whom the heavy ranker scores exactly HEAVY_ROWS. */
+async function viewersWithEnough(server: Server): Promise<Viewer[]> {
+  const viewers: Viewer[] = [];
+  for (const userId of server.rank.graph.users()) {
+    const { record } = await previewRanking(server.rank, request(userId));
+    const heavy = record.components.find(({ name }) => name === "heavy_model");
+    const light = record.components.find(({ name }) => name === "light_model");
+    if (heavy?.rowsIn === HEAVY_ROWS) viewers.push({ userId, lightRows: light?.rowsIn ?? 0 });
+    if (viewers.length === VIEWERS) return viewers;
+  }
+  throw new RoostError(
+    "BAD_DATASET",
+    `only ${viewers.length} viewers have ${HEAVY_ROWS} candidates`,
+  );
+}
+
+/** One call of the light and one of the heavy model on the calling thread, as a floor: nothing around them. */
+async function rawCalls(space: string, lightRows: number): Promise<() => Promise<number>> {
+  const calls: (() => Promise<unknown>)[] = [];
+  for (const [stage, n] of [
+    ["light", lightRows],
+    ["heavy", HEAVY_ROWS],
+  ] as const) {
+    const { manifest, model } = await readBundle(join(space, "models", stage));
+    const session = await ort.InferenceSession.create(model, { intraOpNumThreads: 1 });
+    const [d, k] = [manifest.features.length, manifest.ids.length];
+    const feeds: Record<string, ort.Tensor> = {
+      features: new ort.Tensor("float32", new Float32Array(n * d).fill(0.5), [n, d]),
+    };
+    if (k > 0) feeds.ids = new ort.Tensor("int32", new Int32Array(n * k).fill(1), [n, k]);
+    calls.push(() => session.run(feeds));
+  }
+  return async () => {
+    const startedAt = performance.now();
+    for (const call of calls) await call();
+    return performance.now() - startedAt;
+  };
+}
+
+function quantile(values: readonly number[], q: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] as number;
+}
+
+const figure = (name: string, value: number, unit: string) => ({
+  name,
+  value: Math.round(value * 1000) / 1000,
+  unit,
+});
+
+function print({ figures, rounds }: Awaited<ReturnType<typeof measure>>): void {
+  const report = {
+    bench: "rank",
+    machine: `${cpus().length} × ${cpus()[0]?.model ?? "unknown"}`,
+    node: process.version,
+    seed: SEED,
+    load_average: loadavg(),
+    figures,
+    rounds,
+  };
+  if (flags.json) {
+    process.stdout.write(`${JSON.stringify(report)}\n`);
+    return;
+  }
+  process.stdout.write(
+    `${report.machine}, Node ${report.node}, load ${report.load_average.map((l) => l.toFixed(1)).join(" ")}\n`,
+  );
+  for (const { name, value, unit, ...rest } of figures) {
+    const asked = "asked" in rest ? `  asked ${rest.asked} ${rest.ok ? "✓" : "✗"}` : "";
+    process.stdout.write(`${name.padEnd(34)}${String(value).padStart(12)} ${unit}${asked}\n`);
+  }
+}
+
+await main();
