@@ -20,7 +20,7 @@ import { NetworkTrainer } from "../trainers/train-step.ts";
 const USAGE =
   "usage: node --import tsx training/benches/train.ts [--rounds N] [--steps N] [--json]";
 
-const [SEED, FEATURES, BATCH, ROWS, WARM_UP] = [1, 110, 1024, 30_000, 10];
+const [SEED, FEATURES, BATCH, ROWS, WARM_UP] = [1, 180, 1024, 20_000, 10];
 
 interface Round {
   readonly threads: number;
@@ -40,8 +40,10 @@ async function measure(threads: number, steps: number): Promise<Round> {
         : { name, truth: (x) => (x[0] as number) - 3 },
     ),
     seed: SEED,
-    ids: ["author", "topic", "language"].map((name) => ({ name, values: 5000 })),
-    missing: 0.1,
+    ids: ["author", "topic", "language", "surface", "media"].map((name) => ({
+      name,
+      values: 5000,
+    })),
   });
   const network = heavyNetwork(
     { train: rows, featureNames: rows.featureNames, heads: headStatistics(rows), seed: SEED },
