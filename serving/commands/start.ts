@@ -1,18 +1,16 @@
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { pino } from "pino";
 import { hasDataset, readManifest } from "../../datasets/dataset.ts";
-import { listSegments } from "../../datasets/log/segment-files.ts";
 import { openDataDir } from "../../datasets/storage/data-dir.ts";
 import { RoostError } from "../../errors.ts";
 import { readBundle } from "../../features/bundle.ts";
 import { checkBundle } from "../../features/check-bundle.ts";
 import { previewRanking, type RankParts } from "../rank-service.ts";
 import type { Settings } from "../settings.ts";
-import { openState, rebuildState } from "../state/open-state.ts";
+import { isStateBuilt, rebuildState } from "../state/open-state.ts";
 import { Progress } from "./progress.ts";
 import { addressOf, listen } from "./serve.ts";
 import { settingsOf, withSettings } from "./settings-options.ts";
@@ -67,7 +65,7 @@ async function makeArtifacts(dataDir: string): Promise<void> {
         ["train", "--data", dir.path, "--out", dir.at("models"), "--metric-rounds", "50"],
         progress,
       );
-    if (!(await hasState(dir))) {
+    if (!(await isStateBuilt(dir))) {
       const { events } = readManifest(dir.path);
       await rebuildState(dir, (applied) => progress.update("indexes", applied / events));
     }
@@ -86,16 +84,6 @@ async function hasModels(dir: string): Promise<boolean> {
   } catch (error) {
     if (error instanceof RoostError && error.code === "BAD_BUNDLE") return false;
     throw error;
-  }
-}
-
-async function hasState(dir: ReturnType<typeof openDataDir>): Promise<boolean> {
-  if (!existsSync(dir.at("state"))) return false;
-  const state = await openState(dir);
-  try {
-    return state.live.position >= (listSegments(dir.segments).at(-1)?.last_seq ?? 0);
-  } finally {
-    await state.close();
   }
 }
 

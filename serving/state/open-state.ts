@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import type { RootDatabase } from "lmdb";
 import type { EventLog } from "../../datasets/log/event-log.ts";
 import { openLmdbEventLog } from "../../datasets/log/lmdb-event-log.ts";
@@ -56,6 +56,20 @@ export async function openState(
   } catch (error) {
     await log.close();
     throw error;
+  }
+}
+
+/**
+ * Whether a start needs no rebuilding: the features reflect every segment and a snapshot is there. A look at positions
+ * only; what turns out to be unusable is rebuilt by `openState` and the consumer.
+ */
+export async function isStateBuilt(dir: DataDir): Promise<boolean> {
+  if (!existsSync(featuresPath(dir)) || !existsSync(snapshotPath(dir))) return false;
+  const { root, features } = await openFeatures(dir, () => {});
+  try {
+    return features.position >= (listSegments(dir.segments).at(-1)?.last_seq ?? 0);
+  } finally {
+    await root.close();
   }
 }
 
