@@ -162,10 +162,13 @@ export class RoostError extends Error {
   readonly code: ErrorCode;
   readonly status: number;
   readonly remedy: string;
+  /** The message without the code's meaning. */
+  readonly detail: string;
 
   constructor(code: ErrorCode, detail: string, cause?: unknown) {
     super(`${CODES[code].meaning}: ${detail}`, cause === undefined ? undefined : { cause });
     this.code = code;
+    this.detail = detail;
     this.status = CODES[code].status;
     this.remedy = CODES[code].remedy;
   }
