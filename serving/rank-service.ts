@@ -20,6 +20,7 @@ import type { Pipeline } from "./pipeline/stages.ts";
 import { topRows } from "./pipeline/top-rows.ts";
 import { explainRow } from "./scorers/explain-row.ts";
 import {
+  asServed,
   experimentsOf,
   modelVersions,
   type ServedItem,
@@ -323,7 +324,7 @@ function keep(
   return {
     page: page.length,
     ranking: {
-      query: { ...query, seenIds: new Set(), servedIds: new Set() },
+      query: { ...asServed(query, table), seenIds: new Set(), servedIds: new Set() },
       items: explain
         ? items.map((item, i) => ({
             ...item,

@@ -1,7 +1,7 @@
 import type { EventOf } from "../datasets/events.ts";
 import { hash32 } from "../datasets/random.ts";
 import { type CandidateTable, numberColumn } from "./pipeline/candidate-table.ts";
-import { featureMatrix, type HomeQuery } from "./pipeline/home-query.ts";
+import { featureMatrix, type HomeQuery, LOG_POSITION } from "./pipeline/home-query.ts";
 import type { Ranked } from "./pipeline/stages.ts";
 import { explainRow } from "./scorers/explain-row.ts";
 
@@ -23,6 +23,12 @@ export function servedItems(table: CandidateTable, rows: ArrayLike<number>): Ser
     source: table.sourceNames[table.source[row] as number] as string,
     inNetwork: inNetwork?.[row] === 1,
   }));
+}
+
+/** The query as it was served: with the log position that the ranked features reflect. */
+export function asServed(query: HomeQuery, table: CandidateTable): HomeQuery {
+  const logPosition = numberColumn(table, LOG_POSITION)?.[0];
+  return logPosition === undefined ? query : { ...query, logPosition };
 }
 
 /** The experiments that a request took part in. */

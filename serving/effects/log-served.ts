@@ -1,7 +1,13 @@
 import type { Event } from "../../datasets/events.ts";
 import type { HomeQuery } from "../pipeline/home-query.ts";
 import type { SideEffect } from "../pipeline/stages.ts";
-import { logsCandidates, servedCandidates, servedItems, servedRecord } from "../served-record.ts";
+import {
+  asServed,
+  logsCandidates,
+  servedCandidates,
+  servedItems,
+  servedRecord,
+} from "../served-record.ts";
 
 /** Durable logging is awaited after the answer; a disk that takes longer than this is broken. */
 const TIMEOUT_MS = 10_000;
@@ -20,7 +26,12 @@ export function logServed(
     onFailure: "open",
     run: async (query, ranked) => {
       const items = servedItems(ranked.table, ranked.page);
-      const record = servedRecord(query, query.requestId, query.nowMs, items);
+      const record = servedRecord(
+        asServed(query, ranked.table),
+        query.requestId,
+        query.nowMs,
+        items,
+      );
       const candidates = logsCandidates(query.requestId, candidateShare)
         ? { candidates: servedCandidates(ranked) }
         : {};

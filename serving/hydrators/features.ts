@@ -7,15 +7,22 @@ import {
   featureMatrix,
   type HomeQuery,
   idMatrix,
+  LOG_POSITION,
   type ModelStage,
 } from "../pipeline/home-query.ts";
 import type { Hydrator } from "../pipeline/stages.ts";
 
+/** Where features come from; `position` = the last log record that they reflect, where there is a log. */
+export interface FeatureSource extends StateView {
+  readonly position?: number;
+}
+
 /**
  * The matrices that a stage's model reads, `<stage>_features` [n, d] and `<stage>_ids` [n, k], from the feature store.
- * Viewer and request features are computed once and broadcast.
+ * Viewer and request features are computed once and broadcast. The heavy stage notes in `log_position` what its vectors
+ * reflect: events that come while the light ranker runs are in them.
  */
-export function stageFeatures(stage: ModelStage, state: StateView): Hydrator<HomeQuery> {
+export function stageFeatures(stage: ModelStage, state: FeatureSource): Hydrator<HomeQuery> {
   let current: { version: string; reader: FeatureReader } | undefined;
 
   const readerFor = ({ manifest }: ServedModel): FeatureReader => {
@@ -61,6 +68,10 @@ export function stageFeatures(stage: ModelStage, state: StateView): Hydrator<Hom
           (ids[i % ids.length] as { buckets: number }).buckets,
         );
       return {
+        ...(stage === "heavy" &&
+          state.position !== undefined && {
+            columns: { [LOG_POSITION]: new Float64Array(table.n).fill(state.position) },
+          }),
         matrices: {
           [featureMatrix(stage)]: { width: reader.features.length, values: features },
           ...(ids.length > 0 && { [idMatrix(stage)]: { width: ids.length, values: buckets } }),

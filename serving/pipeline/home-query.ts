@@ -49,7 +49,7 @@ export interface HomeQuery {
   /** What the ranking's record and log say about it. */
   readonly product: string;
   readonly assignments: readonly Assignment[];
-  /** The last log record that the features reflect. */
+  /** The last log record that the state reflected when the request came. */
   readonly logPosition: number;
 }
 
@@ -119,3 +119,5 @@ export const headColumn = (stage: ModelStage, head: string): string => `${stage}
 export const contributionColumn = (head: string): string => `contribution_${head}`;
 /** The column with the score that multipliers began from. */
 export const BASE_SCORE = "base_score";
+/** Column: the last log record that a row's heavy features reflect, the same in every row. */
+export const LOG_POSITION = "log_position";

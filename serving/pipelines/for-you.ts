@@ -1,4 +1,3 @@
-import type { StateView } from "../../features/entities.ts";
 import { age } from "../filters/age.ts";
 import { authorRelations } from "../filters/author-relations.ts";
 import { conversationDedup } from "../filters/conversation-dedup.ts";
@@ -11,7 +10,7 @@ import { repostDedup } from "../filters/repost-dedup.ts";
 import { self } from "../filters/self.ts";
 import { visibility } from "../filters/visibility.ts";
 import { deletions } from "../hydrators/deletions.ts";
-import { stageFeatures } from "../hydrators/features.ts";
+import { type FeatureSource, stageFeatures } from "../hydrators/features.ts";
 import { postCore } from "../hydrators/post-core.ts";
 import { viewerGraph } from "../hydrators/viewer-graph.ts";
 import { viewerHistory } from "../hydrators/viewer-history.ts";
@@ -36,7 +35,7 @@ const MODEL_TIMEOUT_MS = 1_000;
 /** The ranked home timeline. The order of this literal is the order of execution. */
 export function forYou(
   { graph, history, posts, popular: popularPosts }: BroadcastState,
-  features: StateView,
+  features: FeatureSource,
   sideEffects: readonly SideEffect<HomeQuery>[],
 ): Pipeline<HomeQuery> {
   return definePipeline({
