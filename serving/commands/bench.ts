@@ -3,18 +3,21 @@ import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { RoostError } from "../../errors.ts";
 
-/** name → the program that runs it, in the folder that owns what it measures, and what it shows. */
+// In a build the programs are `.js`; the text of a URL is not rewritten by the compiler as imports are.
+const EXTENSION = import.meta.url.slice(-3);
+
+/** name → the program that runs it (without its extension), in the folder that owns what it measures, and what it shows. */
 const BENCHES: Record<string, { program: string; about: string }> = {
   rank: {
-    program: "../benches/rank.ts",
+    program: "../benches/rank",
     about: "latency of a whole ranking against the raw model calls inside it",
   },
   train: {
-    program: "../../training/benches/train.ts",
+    program: "../../training/benches/train",
     about: "training speed, optimiser included, on one and two threads",
   },
   growthbook: {
-    program: "../../experiments/benches/growthbook.ts",
+    program: "../../experiments/benches/growthbook",
     about: "GrowthBook conformance cases passed, by section",
   },
 };
@@ -37,7 +40,7 @@ export function benchCommand(): Command {
           "BAD_ARGUMENT",
           `there is no benchmark ${name}; there are: ${Object.keys(BENCHES).join(", ")}`,
         );
-      const program = fileURLToPath(new URL(bench.program, import.meta.url));
+      const program = fileURLToPath(new URL(`${bench.program}${EXTENSION}`, import.meta.url));
       const code = await run(program, options.json ? ["--json", ...rest] : rest);
       if (code !== 0) process.exitCode = 1;
     });
