@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { dayRange, dayStart, partOf, splitByTime } from "./split.ts";
+import { datasetSplit, dayRange, dayStart, moment, partOf, splitByTime } from "./split.ts";
 
 test("a day on China's wall clock begins at 16:00 UTC of the day before", () => {
   expect(dayRange("2022-04-25", "2022-05-01", 480)).toEqual({
@@ -41,4 +41,27 @@ test("overlapping, reversed and empty ranges are refused", () => {
   );
   refused(range(5, 5), range(10, 20)).toThrow(/train range .* empty/);
   refused(range(0, 10), range(Number.NaN, 20)).toThrow(/validation range .* empty/);
+});
+
+test("a person's day means its edges on the data set's calendar, anything longer the moment itself", () => {
+  expect(moment("2022-05-01", "start", 8)).toBe(Date.parse("2022-04-30T16:00:00Z"));
+  expect(moment("2022-05-01", "end", 8)).toBe(Date.parse("2022-05-01T16:00:00Z"));
+  expect(moment("2022-05-01T12:00Z", "end", 8)).toBe(Date.parse("2022-05-01T12:00:00Z"));
+  expect(() => moment("2022-02-30", "end", 0)).toThrow(/no day/);
+  expect(() => moment("soon", "end", 0)).toThrow(/no date/);
+});
+
+test("a data set divides in time: the last 15 % before what is held out validates", () => {
+  const data = { from_ms: 0, to_ms: 1_099, held_out_from_ms: 1_000 };
+  expect(datasetSplit(data)).toEqual({
+    train: { fromMs: 0, toMs: 850 },
+    validation: { fromMs: 850, toMs: 1_000 },
+    test: { fromMs: 1_000, toMs: 1_100 },
+  });
+  expect(datasetSplit({ from_ms: 0, to_ms: 999 }, { trainUntilMs: 500 })).toEqual({
+    train: { fromMs: 0, toMs: 500 },
+    validation: { fromMs: 500, toMs: 1_000 },
+  });
+  expect(() => datasetSplit(data, { validateUntilMs: 1_050 })).toThrow(/held out/);
+  expect(() => datasetSplit(data, { trainUntilMs: 2_000 })).toThrow(/validation range/);
 });

@@ -59,6 +59,52 @@ export function dayStart(day: string, utcOffsetMinutes = 0): number {
   return utc - utcOffsetMinutes * 60_000;
 }
 
+/**
+ * The moment that a person means: a day's first millisecond (`start`) or the one after its last (`end`) on the data
+ * set's calendar, or an ISO 8601 moment as it stands.
+ * @throws BAD_ARGUMENT on anything else
+ */
+export function moment(text: string, edge: "start" | "end", utcOffsetHours: number): number {
+  if (/^\d{4}-\d{2}-\d{2}$/.test(text))
+    return dayStart(text, utcOffsetHours * 60) + (edge === "end" ? DAY_MS : 0);
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms))
+    throw new RoostError(
+      "BAD_ARGUMENT",
+      `"${text}" is no date; write 2022-05-01 or 2022-05-01T12:00Z`,
+    );
+  return ms;
+}
+
+/** The end of the time for learning that stops training and fits the calibration, when nobody says otherwise. */
+const VALIDATION_SHARE = 0.15;
+
+/**
+ * How a data set is divided: training until `trainUntilMs`, validation until `validateUntilMs`, the rest for judging.
+ * By default validation ends where the held-out part begins, and is the last 15 % of the time before it.
+ * @throws BAD_ARGUMENT when a part has no time, or learning would reach into what is held out
+ */
+export function datasetSplit(
+  data: { readonly from_ms: number; readonly to_ms: number; readonly held_out_from_ms?: number },
+  asked: { readonly trainUntilMs?: number; readonly validateUntilMs?: number } = {},
+): TimeSplit {
+  const endMs = data.to_ms + 1;
+  const validateUntilMs = asked.validateUntilMs ?? data.held_out_from_ms ?? endMs;
+  const trainUntilMs =
+    asked.trainUntilMs ??
+    Math.round(validateUntilMs - VALIDATION_SHARE * (validateUntilMs - data.from_ms));
+  if (data.held_out_from_ms !== undefined && validateUntilMs > data.held_out_from_ms)
+    throw new RoostError(
+      "BAD_ARGUMENT",
+      `validation until ${new Date(validateUntilMs).toISOString()} reaches into what is held out from ${new Date(data.held_out_from_ms).toISOString()} on`,
+    );
+  return splitByTime({
+    train: { fromMs: data.from_ms, toMs: trainUntilMs },
+    validation: { fromMs: trainUntilMs, toMs: validateUntilMs },
+    ...(validateUntilMs < endMs && { test: { fromMs: validateUntilMs, toMs: endMs } }),
+  });
+}
+
 /** The part that a time belongs to; undefined outside all. */
 export function partOf(split: TimeSplit, timeMs: number): keyof TimeSplit | undefined {
   const within = (range: TimeRange | undefined): boolean =>

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { type DatasetManifest, readManifest } from "../../datasets/dataset.ts";
+import { moment } from "../../datasets/split.ts";
 import { PRESETS, type PresetName } from "../../datasets/world/settings.ts";
 import { createWorld, type World } from "../../datasets/world/world.ts";
 import { RoostError } from "../../errors.ts";
@@ -17,7 +18,6 @@ import { type RankArms, rankArms } from "../evaluation/rank-arms.ts";
 import { loadPreset } from "../weights/presets.ts";
 
 const MODELS = ["heavy", "light", "past_rates"] as const;
-const DAY_MS = 86_400_000;
 
 export interface Evaluation {
   readonly data: string;
@@ -189,30 +189,16 @@ function worldOf({ source, made_with }: DatasetManifest): World | undefined {
 
 function rangeOf(manifest: DatasetManifest, { from, until }: EvaluateFlags): HeldOutRange {
   const { held_out_from_ms, to_ms, utc_offset_hours } = manifest;
-  const fromMs = from === undefined ? held_out_from_ms : startOfDay(from, utc_offset_hours);
+  const fromMs = from === undefined ? held_out_from_ms : moment(from, "start", utc_offset_hours);
   if (fromMs === undefined)
     throw new RoostError(
       "BAD_ARGUMENT",
       "this data set holds nothing out: say --from which day to judge",
     );
-  const toMs = until === undefined ? to_ms + 1 : endOfDay(until, utc_offset_hours);
+  const toMs = until === undefined ? to_ms + 1 : moment(until, "end", utc_offset_hours);
   if (!(fromMs < toMs)) throw new RoostError("BAD_ARGUMENT", "--from must be before --until");
   return { fromMs, toMs };
 }
-
-function startOfDay(text: string, utcOffsetHours: number): number {
-  const day = /^\d{4}-\d{2}-\d{2}$/.test(text);
-  const ms = day ? Date.parse(`${text}T00:00:00Z`) - utcOffsetHours * 3_600_000 : Date.parse(text);
-  if (Number.isNaN(ms))
-    throw new RoostError(
-      "BAD_ARGUMENT",
-      `"${text}" is no date; write 2022-05-01 or 2022-05-01T12:00Z`,
-    );
-  return ms;
-}
-
-const endOfDay = (text: string, utcOffsetHours: number): number =>
-  startOfDay(text, utcOffsetHours) + (/^\d{4}-\d{2}-\d{2}$/.test(text) ? DAY_MS : 0);
 
 function whole(text: string): number {
   const value = Number(text);

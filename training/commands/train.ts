@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { type DatasetManifest, readManifest } from "../../datasets/dataset.ts";
+import { datasetSplit, moment } from "../../datasets/split.ts";
 import { RoostError } from "../../errors.ts";
 import type { BundleManifest } from "../../features/bundle.ts";
 import { schemaHash } from "../../features/registry.ts";
@@ -14,10 +15,6 @@ import { trainRanker } from "../trainers/train-ranker.ts";
 import type { RankerKind } from "../trainers/trained-model.ts";
 
 export const RANKERS = ["light", "heavy", "past_rates"] as const satisfies readonly RankerKind[];
-
-/** The end of a data set's time for learning that stops training and fits the calibration. */
-const VALIDATION_SHARE = 0.15;
-const DAY_MS = 86_400_000;
 
 export interface TrainRequest {
   readonly data: string;
@@ -46,7 +43,7 @@ export interface TrainReport {
 /** Replays a data set into rows, trains the asked rankers on the earlier and validates on the later ones, publishes. */
 export async function train(request: TrainRequest): Promise<TrainReport> {
   const manifest = readManifest(request.data);
-  const split = splitTimes(manifest, request);
+  const { train: learned, validation } = datasetSplit(manifest, request);
   const progress = request.onProgress ?? (() => {});
   const seconds: Record<string, number> = {};
   const timed = async <T>(step: string, work: () => Promise<T>): Promise<T> => {
@@ -60,14 +57,14 @@ export async function train(request: TrainRequest): Promise<TrainReport> {
     datasetRows(request.data, manifest, {
       features: HEAVY_FEATURES,
       ids: HEAVY_IDS,
-      toMs: split.validateUntilMs,
+      toMs: validation.toMs,
       onProgress: (events) => progress("features", Math.min(1, events / manifest.events)),
     }),
   );
   progress("features", 1);
   const rows = {
-    train: rowsBetween(all, Number.NEGATIVE_INFINITY, split.trainUntilMs),
-    validation: rowsBetween(all, split.trainUntilMs, split.validateUntilMs),
+    train: rowsBetween(all, learned.fromMs, learned.toMs),
+    validation: rowsBetween(all, validation.fromMs, validation.toMs),
   };
   const { usable, useless } = usableFeatures(rows.train);
 
@@ -116,45 +113,6 @@ async function trainOne(
     await model.close();
     request.onProgress?.(kind, 1);
   }
-}
-
-/** @throws BAD_ARGUMENT when the times are not in order or outside the data set */
-function splitTimes(
-  manifest: DatasetManifest,
-  request: Pick<TrainRequest, "trainUntilMs" | "validateUntilMs">,
-): { trainUntilMs: number; validateUntilMs: number } {
-  const validateUntilMs =
-    request.validateUntilMs ?? manifest.held_out_from_ms ?? manifest.to_ms + 1;
-  const trainUntilMs =
-    request.trainUntilMs ??
-    Math.round(validateUntilMs - VALIDATION_SHARE * (validateUntilMs - manifest.from_ms));
-  if (!(manifest.from_ms < trainUntilMs && trainUntilMs < validateUntilMs))
-    throw new RoostError(
-      "BAD_ARGUMENT",
-      `training until ${iso(trainUntilMs)} and validating until ${iso(validateUntilMs)} leaves no rows: ` +
-        `the data run from ${iso(manifest.from_ms)} to ${iso(manifest.to_ms)}`,
-    );
-  if (manifest.held_out_from_ms !== undefined && validateUntilMs > manifest.held_out_from_ms)
-    throw new RoostError(
-      "BAD_ARGUMENT",
-      `--validate-until reaches into what is held out from ${iso(manifest.held_out_from_ms)} on`,
-    );
-  return { trainUntilMs, validateUntilMs };
-}
-
-const iso = (ms: number): string => new Date(ms).toISOString();
-
-/** `2022-05-01` = the end of that day in the data set's calendar; anything longer is taken as an ISO 8601 moment. */
-export function endOfDay(text: string, utcOffsetHours: number): number {
-  const ms = /^\d{4}-\d{2}-\d{2}$/.test(text)
-    ? Date.parse(`${text}T00:00:00Z`) + DAY_MS - utcOffsetHours * 3_600_000
-    : Date.parse(text);
-  if (Number.isNaN(ms))
-    throw new RoostError(
-      "BAD_ARGUMENT",
-      `"${text}" is no date; write 2022-05-01 or 2022-05-01T12:00Z`,
-    );
-  return ms;
 }
 
 export function wholeNumber(text: string): number {
@@ -209,10 +167,10 @@ export function trainCommand(): Command {
         rankers: flags.rankers,
         ...(flags.trainUntil === undefined
           ? {}
-          : { trainUntilMs: endOfDay(flags.trainUntil, offset) }),
+          : { trainUntilMs: moment(flags.trainUntil, "end", offset) }),
         ...(flags.validateUntil === undefined
           ? {}
-          : { validateUntilMs: endOfDay(flags.validateUntil, offset) }),
+          : { validateUntilMs: moment(flags.validateUntil, "end", offset) }),
         seed: flags.seed,
         threads: flags.threads,
         options: { engine: flags.engine },
