@@ -85,7 +85,11 @@ const VALIDATION_SHARE = 0.15;
  * @throws BAD_ARGUMENT when a part has no time, or learning would reach into what is held out
  */
 export function datasetSplit(
-  data: { readonly from_ms: number; readonly to_ms: number; readonly held_out_from_ms?: number },
+  data: {
+    readonly from_ms: number;
+    readonly to_ms: number;
+    readonly held_out_from_ms?: number | undefined;
+  },
   asked: { readonly trainUntilMs?: number; readonly validateUntilMs?: number } = {},
 ): TimeSplit {
   const endMs = data.to_ms + 1;
