@@ -1,7 +1,8 @@
 import type { EventOf } from "../datasets/events.ts";
 import { hash32 } from "../datasets/random.ts";
 import { type StateEditor, TOPICS_PER_POST } from "./entities.ts";
-import { POST } from "./families/post-content.ts";
+import { isCreated, POST } from "./families/post-content.ts";
+import { addToTopic } from "./topic-counts.ts";
 
 /** A token's vector: [labelled posts that held it, then PAIRS pairs of (topic hash, count)]. */
 const PAIRS = 64;
@@ -10,7 +11,7 @@ export const TOKEN_SLOTS = 1 + 2 * PAIRS;
 const ALL_POSTS = "";
 
 /** Raised when the estimate's meaning changes: state that was made by another version is rebuilt. */
-export const TOPICS_VERSION = 2;
+export const TOPICS_VERSION = 3;
 
 /** Pseudo-count of a token's prior. */
 const PRIOR = 2;
@@ -28,15 +29,24 @@ export const topicHash = (name: string): number => hash32(0, "topic", name) || 1
 /**
  * Estimates the topics of a new post from its text and its noisy labels by naive Bayes over what earlier posts showed,
  * writes them into the post's vector, then learns from the post: strictly from the past.
- * A post without text keeps its labels in equal parts; where nothing speaks for any topic the post has none.
+ * A post without text keeps its labels in equal parts; where nothing speaks for any topic the post has none. A repost
+ * without words of its own is about what the original is about.
  */
 export function estimateTopics(
   state: StateEditor,
   event: EventOf<"post_created">,
   post: Float64Array,
 ): void {
-  const labels = event.topics.map(topicHash);
   const tokens = tokensOf(event.text);
+  if (tokens.length === 0 && event.repost_of_post_id !== undefined) {
+    const original = state.get("post", event.repost_of_post_id);
+    if (isCreated(original) && original[POST.topics] !== 0) {
+      const end = POST.topics + 2 * TOPICS_PER_POST;
+      post.set(original.subarray(POST.topics, end), POST.topics);
+      return;
+    }
+  }
+  const labels = event.topics.map(topicHash);
   const weights = tokens.length === 0 ? uniform(labels) : posterior(state, tokens, labels);
   const top = [...weights].sort((a, b) => b[1] - a[1] || a[0] - b[0]).slice(0, TOPICS_PER_POST);
   const total = top.reduce((sum, [, weight]) => sum + weight, 0);
@@ -49,7 +59,7 @@ export function estimateTopics(
   for (const key of [ALL_POSTS, ...tokens]) {
     const vector = state.edit("token", key);
     vector[0] = (vector[0] as number) + 1;
-    for (const label of labels) addPair(vector, label, 1 / labels.length);
+    for (const label of labels) addToTopic(vector, 1, PAIRS, label, 1 / labels.length);
   }
 }
 
@@ -107,19 +117,4 @@ function posterior(
     if (weight / total < MIN_WEIGHT) scores.delete(topic);
     else scores.set(topic, weight / total);
   return scores;
-}
-
-/** Adds to a topic's count; when the vector is full, the rarest topic's place is taken (Space-Saving, Metwally 2005). */
-function addPair(vector: Float64Array, topic: number, amount: number): void {
-  let rarest = 1;
-  for (let i = 1; i < vector.length; i += 2) {
-    if (vector[i] === topic || vector[i] === 0) {
-      vector[i] = topic;
-      vector[i + 1] = (vector[i + 1] as number) + amount;
-      return;
-    }
-    if ((vector[i + 1] as number) < (vector[rarest + 1] as number)) rarest = i;
-  }
-  vector[rarest] = topic;
-  vector[rarest + 1] = (vector[rarest + 1] as number) + amount;
 }

@@ -23,6 +23,8 @@ const placed = (has: (family: FeatureFamily) => boolean): Map<Entity, Placed[]> 
   return byEntity;
 };
 const SIGNAL_FAMILIES = placed((family) => family.onSignal !== undefined);
+const TOPIC_SIGNAL_FAMILIES = placed((family) => family.onTopicSignal !== undefined);
+const POST_FAMILIES = placed((family) => family.onPost !== undefined);
 const EVENT_FAMILIES = placed((family) => family.onEvent !== undefined);
 
 /**
@@ -65,7 +67,7 @@ function applySignal(
   fact: SignalFact,
 ): void {
   signal(state, "global", GLOBAL_KEY, fact, 1);
-  signal(state, "user", event.user_id, fact, 1);
+  const user = signal(state, "user", event.user_id, fact, 1);
   const post = signal(state, "post", event.post_id, fact, 1);
   if (event.author_id !== undefined) {
     signal(state, "author", event.author_id, fact, 1);
@@ -83,6 +85,8 @@ function applySignal(
     const share = post[POST.topics + 2 * i + 1] as number;
     signal(state, "topic", String(topic), fact, share);
     signal(state, "user_topic", pairKey(event.user_id, String(topic)), fact, share);
+    for (const { family, at } of TOPIC_SIGNAL_FAMILIES.get("user") ?? [])
+      family.onTopicSignal?.(user, at, fact, topic, share);
   }
 }
 
@@ -96,6 +100,7 @@ function applyFollow(state: StateEditor, event: EventOf<"follow"> | EventOf<"unf
   if (!changes) return;
   applyPlain(state, "user", event.user_id, event, "subject");
   applyPlain(state, "author", event.target_id, event, "object");
+  applyPlain(state, "user_follows", event.user_id, event, "subject");
 }
 
 function applyPost(state: StateEditor, event: EventOf<"post_created">): void {
@@ -105,11 +110,25 @@ function applyPost(state: StateEditor, event: EventOf<"post_created">): void {
   applyPlain(state, "post", event.post_id, event, "subject");
   estimateTopics(state, event, post);
   applyPlain(state, "author", event.author_id, event, "subject");
+  applyTopics(state, "author", event.author_id, event.time_ms, post);
+  applyTopics(state, "global", GLOBAL_KEY, event.time_ms, post);
   for (let i = 0; i < TOPICS_PER_POST; i++) {
     const topic = post[POST.topics + 2 * i] as number;
     if (topic === 0) break;
     applyPlain(state, "topic", String(topic), event, "subject");
   }
+}
+
+function applyTopics(
+  state: StateEditor,
+  entity: Entity,
+  key: string,
+  timeMs: number,
+  post: Float64Array,
+): void {
+  const vector = state.edit(entity, key);
+  for (const { family, at } of POST_FAMILIES.get(entity) ?? [])
+    family.onPost?.(vector, at, timeMs, post);
 }
 
 function signal(
@@ -150,6 +169,7 @@ function forgetUser(
 ): void {
   state.delete("user", userId);
   state.delete("author", userId);
+  state.delete("user_follows", userId);
   const first = `${userId}|`;
   const second = `|${userId}`;
   for (const entity of ["user_author", "user_topic", "user_media", "user_surface"] as const) {
@@ -173,6 +193,9 @@ function endFollow(state: StateEditor, key: string, leaving: string, time_ms: nu
   if (state.get("user_author", key)?.[USER_AUTHOR.follows] !== 1) return;
   const [user_id, target_id] = key.split("|") as [string, string];
   const event = { type: "unfollow", time_ms, user_id, target_id } as const;
-  if (user_id !== leaving) applyPlain(state, "user", user_id, event, "subject");
+  if (user_id !== leaving) {
+    applyPlain(state, "user", user_id, event, "subject");
+    applyPlain(state, "user_follows", user_id, event, "subject");
+  }
   if (target_id !== leaving) applyPlain(state, "author", target_id, event, "object");
 }

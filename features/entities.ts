@@ -11,6 +11,7 @@ export const ENTITIES = [
   "user_media",
   "surface",
   "user_surface",
+  "user_follows",
 ] as const;
 export type Entity = (typeof ENTITIES)[number];
 

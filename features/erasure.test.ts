@@ -25,7 +25,7 @@ const pairHas = (key: string, userId: string) => key.split("|").includes(userId)
 test("a deleted user leaves no vector that is the user's own, the user's pairs' or the user's posts'", () => {
   const before = after(events);
   const state = after([...events, gone("3")]);
-  for (const entity of ["user", "author"] as const) {
+  for (const entity of ["user", "author", "user_follows"] as const) {
     expect(before.get(entity, "3")).toBeDefined();
     expect(state.get(entity, "3")).toBeUndefined();
   }
@@ -46,7 +46,7 @@ test("a deleted user leaves no vector that is the user's own, the user's pairs' 
 test("what is others' stays, except that nobody follows or is followed by who left", () => {
   const before = after(events);
   const state = after([...events, gone("3")]);
-  const counted = new Set(["user", "author"]);
+  const counted = new Set(["user", "author", "user_follows"]);
   for (const entity of ENTITIES)
     for (const key of before.keys(entity)) {
       const theirs =
@@ -54,7 +54,7 @@ test("what is others' stays, except that nobody follows or is followed by who le
           ? !authoredBy(before.get("post", key), "3")
           : entity === "user_author"
             ? !pairHas(key, "3")
-            : entity.startsWith("user_")
+            : entity.startsWith("user_") && entity !== "user_follows"
               ? !key.startsWith("3|")
               : key !== "3" || !counted.has(entity);
       if (theirs && !counted.has(entity))

@@ -1,6 +1,7 @@
 import type { Event } from "../datasets/events.ts";
 import type { Entity } from "./entities.ts";
 import type { SignalFact } from "./signals.ts";
+import type { ViewerInterests } from "./viewer-interests.ts";
 
 /** Everything a feature may look at for one candidate of one request. Vectors are undefined where nothing is known. */
 export interface RowContext {
@@ -23,6 +24,10 @@ export interface RowContext {
   readonly topicWeight: Float64Array;
   readonly topics: (Float64Array | undefined)[];
   readonly userTopics: (Float64Array | undefined)[];
+  /** The viewer's interests by topic; undefined where no topic is known. */
+  interests: ViewerInterests | undefined;
+  /** Where the author's topics begin in `author`. */
+  authorTopicsAt: number;
 }
 
 export interface FeatureSpec {
@@ -49,6 +54,16 @@ export interface FeatureFamily {
   readonly reads: readonly Entity[];
   /** An impression or engagement that concerns this entity; `share` is the entity's part in it (a topic's weight), else 1. */
   onSignal?(state: Float64Array, at: number, fact: SignalFact, share: number): void;
+  /** The same for each topic of the post, of which this entity's vector keeps many; `share` is the topic's weight. */
+  onTopicSignal?(
+    state: Float64Array,
+    at: number,
+    fact: SignalFact,
+    topic: number,
+    share: number,
+  ): void;
+  /** A new post that concerns this entity, with its topics estimated. */
+  onPost?(state: Float64Array, at: number, timeMs: number, post: Float64Array): void;
   /** Any other event that concerns this entity. `role`: which id of the event the entity is. */
   onEvent?(state: Float64Array, at: number, event: Event, role: EventRole): void;
   /** Writes `features.length` values from `out[column]` on; NaN = missing. */

@@ -1,8 +1,14 @@
 import { hash32 } from "../datasets/random.ts";
 import { type Entity, GLOBAL_KEY, pairKey, type StateView, TOPICS_PER_POST } from "./entities.ts";
+import { followList } from "./families/follow-list.ts";
+import { globalRate } from "./families/global.ts";
 import { isCreated, POST } from "./families/post-content.ts";
+import { authorTopics, topicShares } from "./families/topic-shares.ts";
+import { viewerTopics } from "./families/viewer-topics.ts";
 import type { FeatureFamily, RowContext } from "./family.ts";
 import { FAMILY_OF, type IdColumn, OFFSETS, unknownFeatures } from "./registry.ts";
+import { INTEREST } from "./signals.ts";
+import { type InterestOffsets, ViewerInterests } from "./viewer-interests.ts";
 
 /** Who asks, when and where. */
 export interface FeatureRequest {
@@ -35,6 +41,7 @@ export class FeatureReader {
   readonly #context: RowContext = emptyContext();
   readonly #authorHash = new Map<string, number>();
   readonly #surfaceHash = new Map<string, number>();
+  readonly #interests = new ViewerInterests();
   #view: StateView | undefined;
   #userId = "";
 
@@ -83,6 +90,19 @@ export class FeatureReader {
     context.userSurface =
       surface !== undefined && this.#reads.has("user_surface")
         ? view.get("user_surface", pairKey(request.userId, surface))
+        : undefined;
+    context.interests =
+      this.#reads.has("user_follows") &&
+      this.#interests.load(
+        view,
+        INTEREST_OFFSETS,
+        request.userId,
+        request.nowMs,
+        context.global,
+        context.user,
+        globalRate(context, INTEREST),
+      )
+        ? this.#interests
         : undefined;
     for (const step of this.#requestSteps) this.#run(step, this.#requestRow, 0);
   }
@@ -185,6 +205,14 @@ function remembered(hashes: Map<string, number>, kind: string, id: string): numb
   return hash;
 }
 
+const offsetOf = (family: FeatureFamily): number => OFFSETS.get(family) as number;
+const INTEREST_OFFSETS: InterestOffsets = {
+  topicShares: offsetOf(topicShares),
+  authorTopics: offsetOf(authorTopics),
+  followList: offsetOf(followList),
+  viewerTopics: offsetOf(viewerTopics),
+};
+
 function emptyContext(): RowContext {
   return {
     nowMs: 0,
@@ -203,5 +231,7 @@ function emptyContext(): RowContext {
     topicWeight: new Float64Array(TOPICS_PER_POST),
     topics: new Array(TOPICS_PER_POST).fill(undefined),
     userTopics: new Array(TOPICS_PER_POST).fill(undefined),
+    interests: undefined,
+    authorTopicsAt: INTEREST_OFFSETS.authorTopics,
   };
 }

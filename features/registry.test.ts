@@ -4,6 +4,7 @@ import { applyEvent } from "./engine.ts";
 import { ENTITIES, type Entity, TOPICS_PER_POST } from "./entities.ts";
 import { globalRates } from "./families/global.ts";
 import { postContent } from "./families/post-content.ts";
+import { authorTopics } from "./families/topic-shares.ts";
 import { userAuthor } from "./families/user-author.ts";
 import { userProfile } from "./families/user-profile.ts";
 import type { FeatureFamily, RowContext } from "./family.ts";
@@ -38,6 +39,8 @@ const EMPTY: RowContext = {
   topicWeight: new Float64Array(TOPICS_PER_POST),
   topics: new Array(TOPICS_PER_POST).fill(undefined),
   userTopics: new Array(TOPICS_PER_POST).fill(undefined),
+  interests: undefined,
+  authorTopicsAt: 0,
 };
 
 /** A context whose vectors hold plausible but random numbers. */
@@ -68,6 +71,8 @@ function randomContext(seed: number): RowContext {
     topicWeight: new Float64Array(TOPICS_PER_POST).fill(1 / Math.max(1, topicCount)),
     topics: many("topic"),
     userTopics: many("user_topic"),
+    interests: undefined,
+    authorTopicsAt: OFFSETS.get(authorTopics) as number,
   };
 }
 

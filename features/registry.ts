@@ -1,20 +1,24 @@
 import { createHash } from "node:crypto";
 import { TOKEN_SLOTS, TOPICS_VERSION } from "./content-topics.ts";
 import { ENTITIES, type Entity } from "./entities.ts";
+import { affinity } from "./families/affinity.ts";
 import { authorEngagement } from "./families/author-engagement.ts";
 import { authorProfile } from "./families/author-profile.ts";
+import { followList } from "./families/follow-list.ts";
 import { globalRates } from "./families/global.ts";
 import { postContent } from "./families/post-content.ts";
 import { postEngagement } from "./families/post-engagement.ts";
 import { requestContext } from "./families/request-context.ts";
 import { surface, userSurface } from "./families/surface.ts";
 import { topic } from "./families/topic.ts";
+import { authorTopics, topicShares } from "./families/topic-shares.ts";
 import { userAuthor } from "./families/user-author.ts";
 import { userEngagement } from "./families/user-engagement.ts";
 import { userMedia } from "./families/user-media.ts";
 import { userPost } from "./families/user-post.ts";
 import { userProfile } from "./families/user-profile.ts";
 import { userTopic } from "./families/user-topic.ts";
+import { viewerTopics } from "./families/viewer-topics.ts";
 import type { FeatureFamily } from "./family.ts";
 
 /** Every feature family. Within an entity the order decides the layout of its vector. */
@@ -34,6 +38,11 @@ export const FAMILIES: readonly FeatureFamily[] = [
   userTopic,
   userMedia,
   userPost,
+  topicShares,
+  authorTopics,
+  followList,
+  viewerTopics,
+  affinity,
 ];
 
 /** Columns of entity ids that models embed by hash; see `reader.ts`. */

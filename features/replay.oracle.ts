@@ -295,10 +295,17 @@ const FORMULAS: Record<string, (world: World, row: Impression) => number> = {
       : rate(w, w.past, row, "click", "50d", 50, (e) => e.surface === row.surface),
 };
 
-/** A post's labels, each with its part; empty for a post that is not known (yet). */
+/**
+ * A post's labels, each with its part, or those of the post that it reposts; empty for a post that is not known (yet).
+ */
 function topicsOf(past: Past, postId: string): Map<string, number> {
-  const post = past.find((e) => e.type === "post_created" && e.post_id === postId);
-  const labels = new Set(post?.type === "post_created" ? post.topics : []);
+  const at = past.findIndex((e) => e.type === "post_created" && e.post_id === postId);
+  const post = past[at];
+  if (post?.type !== "post_created") return new Map();
+  const original = post.repost_of_post_id;
+  const copied = original === undefined ? undefined : topicsOf(past.slice(0, at), original);
+  if (copied !== undefined && copied.size > 0) return copied;
+  const labels = new Set(post.topics);
   return new Map([...labels].map((label) => [label, 1 / labels.size]));
 }
 
@@ -314,8 +321,8 @@ function topicTotal(
   const known = new Map<string, number>();
   let sum = 0;
   for (const event of past) {
-    if (event.type === "post_created" && event.topics.includes(topic))
-      known.set(event.post_id, 1 / new Set(event.topics).size);
+    if (event.type === "post_created" && !known.has(event.post_id))
+      known.set(event.post_id, topicsOf(past, event.post_id).get(topic) ?? 0);
     const part = isSignal(event) ? known.get(event.post_id) : undefined;
     if (part !== undefined) sum += part * total([event], signal, life, nowMs, of);
   }
@@ -382,7 +389,7 @@ const TOPIC_FORMULAS: typeof FORMULAS = {
         sum +
         part *
           posts
-            .filter((e) => e.topics.includes(topic))
+            .filter((e) => topicsOf(w.past, e.post_id).has(topic))
             .reduce((n, e) => n + 2 ** (-(row.time_ms - e.time_ms) / (LIFE["30m"] as number)), 0),
       0,
     );

@@ -32,6 +32,8 @@ export const LIGHT_FEATURES: readonly string[] = [
   "user_topic.interest_rate_50d",
   "user_topic.favorite_rate_50d",
   "user_post.language_match",
+  "affinity.followed_topics",
+  "affinity.likeness",
   "surface.click_rate_50d",
   "user_surface.click_rate_50d",
 ];
