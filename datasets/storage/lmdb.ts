@@ -1,15 +1,19 @@
+import { join } from "node:path";
 import { open, type RootDatabase } from "lmdb";
 import { RoostError } from "../../errors.ts";
+import { lmdbFileProblem } from "./lmdb-file.ts";
 
 /**
  * Opens (or makes) an LMDB environment in the directory `dir`. A resolved write is durable here: commit and fsync are
  * one step, so no reader ever sees what a power cut could take back. Many processes may open it, one may write.
- * @throws BAD_STORE when the directory cannot be opened, or does not exist and `readOnly` is set
+ * @throws BAD_STORE when the directory cannot be opened, its file is damaged, or does not exist and `readOnly` is set
  */
 export function openLmdb(
   dir: string,
   options: { readOnly?: boolean; maxDbs?: number } = {},
 ): RootDatabase {
+  const problem = lmdbFileProblem(join(dir, "data.mdb"));
+  if (problem !== undefined) throw new RoostError("BAD_STORE", problem);
   try {
     return open({
       path: dir,

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
-import { type Database, open, type RootDatabase } from "lmdb";
+import type { Database, RootDatabase } from "lmdb";
+import { openLmdb } from "../../datasets/storage/lmdb.ts";
 import { RoostError } from "../../errors.ts";
 
 /** Names, kinds and checksums: they are parts of LMDB keys, of paths and of URLs. */
@@ -74,7 +75,7 @@ export class VersionStore {
 
   /** @param kinds what texts may be put; a text is parsed before it is kept */
   constructor(directory: string, kinds: readonly ConfigKind<unknown>[]) {
-    this.#root = open({ path: directory, maxDbs: 8 });
+    this.#root = openLmdb(directory);
     this.#versions = this.#root.openDB({ name: "versions", encoding: "json" });
     this.#pointers = this.#root.openDB({ name: "pointers", encoding: "json" });
     this.#audit = this.#root.openDB({ name: "audit", encoding: "json" });
