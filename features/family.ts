@@ -68,6 +68,11 @@ export interface FeatureFamily {
   onEvent?(state: Float64Array, at: number, event: Event, role: EventRole): void;
   /** Writes `features.length` values from `out[column]` on; NaN = missing. */
   read(context: RowContext, at: number, out: Float32Array, column: number): void;
+  /**
+   * A `read` of only the features at these indices of `features`, in ascending order: for families with many, of which a
+   * light model wants few.
+   */
+  readOf?(wanted: readonly number[]): FeatureFamily["read"];
 }
 
 /** `subject` acts (user, author of a new post, follower), `object` is acted on (followed author, replied-to author). */

@@ -18,7 +18,7 @@ export interface FeatureRequest {
 }
 
 interface Step {
-  readonly family: FeatureFamily;
+  readonly read: FeatureFamily["read"];
   readonly at: number;
   /** Where the family's values go in a row, or −1 for those not asked for. */
   readonly targets: Int32Array;
@@ -59,10 +59,14 @@ export class FeatureReader {
     if (twice.length > 0) throw new RangeError(`features asked for twice: ${twice.join(", ")}`);
     let widest = 0;
     for (const family of new Set(features.map((name) => FAMILY_OF.get(name) as FeatureFamily))) {
-      const targets = Int32Array.from(family.features, (spec) => features.indexOf(spec.name));
+      const places = family.features.map((spec) => features.indexOf(spec.name));
+      const wanted = [...places.keys()].filter((i) => (places[i] as number) >= 0);
+      const partly = wanted.length < places.length && family.readOf !== undefined;
+      const targets = Int32Array.from(partly ? wanted.map((i) => places[i] as number) : places);
       const first = targets[0] as number;
       const direct = targets.every((target, i) => first >= 0 && target === first + i) ? first : -1;
-      const step = { family, at: OFFSETS.get(family) as number, targets, direct };
+      const read = partly ? (family.readOf?.(wanted) ?? family.read) : family.read;
+      const step = { read, at: OFFSETS.get(family) as number, targets, direct };
       (family.perRequest ? this.#requestSteps : this.#rowSteps).push(step);
       for (const entity of family.reads) this.#reads.add(entity);
       widest = Math.max(widest, family.features.length);
@@ -164,10 +168,10 @@ export class FeatureReader {
 
   #run(step: Step, target: Float32Array, start: number): void {
     if (step.direct >= 0) {
-      step.family.read(this.#context, step.at, target, start + step.direct);
+      step.read(this.#context, step.at, target, start + step.direct);
       return;
     }
-    step.family.read(this.#context, step.at, this.#scratch, 0);
+    step.read(this.#context, step.at, this.#scratch, 0);
     for (let i = 0; i < step.targets.length; i++) {
       const to = step.targets[i] as number;
       if (to >= 0) target[start + to] = this.#scratch[i] as number;

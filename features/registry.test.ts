@@ -211,3 +211,19 @@ test("id columns hash each kind on its own: an author and a surface of the same 
   other.row("9", undefined, new Float32Array(0), again, 0);
   expect([...again]).toEqual([0, ids[1], 0, 0]);
 });
+
+test.each(
+  FAMILIES.filter((family) => family.readOf !== undefined).map((f) => [f.name, f] as const),
+)("%s gives the same numbers for a part of its features as for all", (_, family) => {
+  const wanted = [...family.features.keys()].filter((i) => i % 3 === 1);
+  const readPart = family.readOf?.(wanted) as FeatureFamily["read"];
+  let known = 0;
+  for (const context of [EMPTY, ...Array.from({ length: 50 }, (__, seed) => randomContext(seed))]) {
+    const all = read(family, context, 1).subarray(2);
+    const part = new Float32Array(wanted.length + 1).fill(12345.5);
+    readPart(context, OFFSETS.get(family) as number, part, 0);
+    expect([...part]).toEqual([...wanted.map((i) => all[i]), 12345.5]);
+    known += part.filter((value) => !Number.isNaN(value)).length - 1;
+  }
+  expect(known).toBeGreaterThan(0);
+});

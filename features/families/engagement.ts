@@ -26,9 +26,10 @@ export function engagementFamily(options: EngagementOptions): FeatureFamily {
     options.signals.map((s) => signalIndex(s)),
     halfLives,
   );
-  const groups = halfLives.map((halfLife) => ({
+  const groups: Group[] = halfLives.map((halfLife) => ({
     halfLife,
     impressionsAt: counters.slot(IMPRESSION, halfLife),
+    wantsImpressions: true,
     rates: (options.rates[halfLife] ?? []).map((signal) => ({
       signal: signalIndex(signal),
       slot: counters.slot(signalIndex(signal), halfLife),
@@ -61,28 +62,57 @@ export function engagementFamily(options: EngagementOptions): FeatureFamily {
         INTEREST,
         fact.interest * share,
       ),
-    read: (context, at, out, column) => {
-      const state = options.state(context);
-      let c = column;
-      for (const group of groups) {
-        const seen = state !== undefined && (state[at] as number) > 0;
-        const decay = seen ? counters.decayAt(state, at, context.nowMs, group.halfLife) : 0;
-        const impressions = seen ? (state[at + group.impressionsAt] as number) * decay : 0;
-        const known = impressions > 1e-9;
-        out[c++] = known ? impressions : Number.NaN;
-        for (let r = 0; r < group.rates.length; r++) {
-          const rate = group.rates[r] as { signal: number; slot: number };
-          out[c++] = known
-            ? relativeRate(
-                context,
-                rate.signal,
-                ((state as Float64Array)[at + rate.slot] as number) * decay,
-                impressions,
-                options.strength,
-              )
-            : Number.NaN;
-        }
+    read: readGroups(options, counters, groups),
+    readOf: (wanted) => readGroups(options, counters, chosen(groups, new Set(wanted))),
+  };
+}
+
+/** The features of one half-life: its impressions, unless nobody wants them, and its rates. */
+interface Group {
+  readonly halfLife: HalfLife;
+  readonly impressionsAt: number;
+  readonly wantsImpressions: boolean;
+  readonly rates: readonly { readonly signal: number; readonly slot: number }[];
+}
+
+/** The groups without the features whose index, in the family's order, is not wanted. */
+function chosen(groups: readonly Group[], wanted: ReadonlySet<number>): Group[] {
+  let index = 0;
+  return groups
+    .map((group) => ({
+      ...group,
+      wantsImpressions: wanted.has(index++),
+      rates: group.rates.filter(() => wanted.has(index++)),
+    }))
+    .filter(({ wantsImpressions, rates }) => wantsImpressions || rates.length > 0);
+}
+
+function readGroups(
+  options: EngagementOptions,
+  counters: DecayedCounters,
+  groups: readonly Group[],
+): FeatureFamily["read"] {
+  return (context, at, out, column) => {
+    const state = options.state(context);
+    let c = column;
+    for (const group of groups) {
+      const seen = state !== undefined && (state[at] as number) > 0;
+      const decay = seen ? counters.decayAt(state, at, context.nowMs, group.halfLife) : 0;
+      const impressions = seen ? (state[at + group.impressionsAt] as number) * decay : 0;
+      const known = impressions > 1e-9;
+      if (group.wantsImpressions) out[c++] = known ? impressions : Number.NaN;
+      for (let r = 0; r < group.rates.length; r++) {
+        const rate = group.rates[r] as { signal: number; slot: number };
+        out[c++] = known
+          ? relativeRate(
+              context,
+              rate.signal,
+              ((state as Float64Array)[at + rate.slot] as number) * decay,
+              impressions,
+              options.strength,
+            )
+          : Number.NaN;
       }
-    },
+    }
   };
 }
