@@ -125,6 +125,26 @@ test("a loss that is not finite ends training with a remedy instead of publishin
   await expect(fitNetwork(request(broken, tiny(rows)))).rejects.toThrow(/diverged.*learningRate/);
 });
 
+test("without gradients a run shrinks matrices by e^−totalDecay, however long it is, and leaves biases alone", async () => {
+  const rows = plantedRows({ n: 2000, features: 3, heads: [click], seed: 10 });
+  for (const maxPasses of [1, 4]) {
+    const network = tiny(rows, 0);
+    const before = weightTensors(network).get("trunk_0")?.slice() as Float32Array;
+    const scale = weightTensors(network).get("block_scale_0")?.slice();
+    await fitNetwork({
+      ...request(rows, network, { maxPasses, totalDecay: 0.5, patiencePasses: 9 }),
+      headWeights: new Float32Array(1),
+      // Without a label to judge by, the last weights are kept.
+      validation: { ...sliceRows(rows, 1600, 2000), labels: new Float32Array(400) },
+    });
+    const after = weightTensors(network).get("trunk_0") as Float32Array;
+    before.forEach((value, i) => {
+      expect(Math.abs((after[i] as number) / value - Math.exp(-0.5))).toBeLessThan(0.01);
+    });
+    expect(weightTensors(network).get("block_scale_0")).toEqual(scale);
+  }
+});
+
 test("a masked head gets no gradient: its tower and its bias stay as they were", async () => {
   const never: PlantedHead = { name: "favorite", truth: () => 0, masked: 1 };
   const rows = plantedRows({ n: 1000, features: 3, heads: [click, never], seed: 4 });
@@ -135,7 +155,7 @@ test("a masked head gets no gradient: its tower and its bias stay as they were",
     seed: 1,
   });
   const before = weightTensors(network).get("bias")?.slice() as Float32Array;
-  await fitNetwork(request(rows, network, { weightDecay: 0 }));
+  await fitNetwork(request(rows, network, { totalDecay: 0 }));
   const weights = network.parameters.weights.get("weights") as Float32Array; // [features, 2]
   const bias = network.parameters.weights.get("bias") as Float32Array;
   for (let i = 0; i < weights.length; i += 2) {

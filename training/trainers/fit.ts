@@ -95,6 +95,8 @@ export async function fitNetwork(request: FitRequest): Promise<FitResult> {
     floor: options.learningRateFloor,
   };
 
+  let totalRate = 0;
+  for (let step = 1; step <= steps; step++) totalRate += learningRate(schedule, step);
   const trainer = await NetworkTrainer.create({
     network,
     engine,
@@ -102,7 +104,7 @@ export async function fitNetwork(request: FitRequest): Promise<FitResult> {
     headWeights: request.headWeights,
     size,
     seed,
-    adam: options,
+    adam: { ...options, weightDecay: options.totalDecay / totalRate },
   });
   const live = weightTensors(network);
   const optimiser = optimiserTensors(network, trainer.moments);

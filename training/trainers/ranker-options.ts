@@ -34,7 +34,7 @@ export type RankerOptions = z.input<typeof RankerOptions>;
 /** A logistic regression takes larger steps than a deep network, and more of them. */
 export const LOGISTIC_FIT: Partial<FitOptions> = {
   learningRate: 2e-2,
-  weightDecay: 0,
+  totalDecay: 0,
   maxPasses: 4,
   headBalance: 1,
 };
