@@ -25,7 +25,7 @@ ${FEATURE_NAMES.length} features in ${FAMILIES.length} families, as \`features/r
 
 * **NaN is missing**, never 0: nothing known of the author, no impression yet, no text.
 * **A count** is decayed: an event of age Δt counts 2^(−Δt/h), h = 30 minutes, 1 day or 50 days (\`30m\`, \`1d\`, \`50d\` in the name).
-* **A rate** is the logarithm of a smoothed rate over everybody's: 0 = as the average, ln 2 = twice as often.
+* **A rate** is the logarithm of a smoothed rate over everybody's: 0 = as the average, ln 2 = twice as often. A rate of \`interest\`, which may be negative, is the difference instead.
 * **The version** of a family is raised when the meaning of its numbers changes; bundles that were trained on another version are refused by name.
 * Models also read ids (${ID_COLUMNS.map((id) => `\`${id}\``).join(", ")}) as hashed embeddings.
 
