@@ -82,14 +82,16 @@ export function createRankService(parts: RankParts): RankService {
 /**
  * Ranks without any trace: nothing is stored for paging, logged as served or counted as exposure.
  * For the command line.
+ * @param nowMs the moment to rank at
  */
 export async function previewRanking(
   parts: RankParts,
   request: RankRequest,
+  nowMs = parts.clock.nowMs(),
 ): Promise<Answer<HomeQuery>> {
   const lease = parts.lease();
   try {
-    const query = await buildQuery(parts, request, "preview", lease.models);
+    const query = await buildQuery(parts, request, "preview", lease.models, nowMs);
     return await runPipeline({ ...parts.pipelines[request.product], sideEffects: [] }, query, {
       signal: new AbortController().signal,
       now: parts.now,
@@ -121,7 +123,7 @@ async function rankWith(
   servedIds: IdSet | undefined,
   { models, release }: ReturnType<RankParts["lease"]>,
 ): Promise<RankAnswer> {
-  const query = await buildQuery(parts, request, call.requestId, models);
+  const query = await buildQuery(parts, request, call.requestId, models, parts.clock.nowMs());
   const pipeline = withServed(parts.pipelines[request.product], servedIds);
   const deadlineAt = parts.now() + (request.deadline_ms ?? parts.defaultDeadlineMs) - ANSWER_MS;
   const gone = unlessDeadline(call.signal);
@@ -228,6 +230,7 @@ async function buildQuery(
   request: RankRequest,
   requestId: string,
   models: HomeQuery["models"],
+  nowMs: number,
 ): Promise<HomeQuery> {
   const { user_id, context = {} } = request;
   const { forced_variations: forced, ...visible } = context;
@@ -248,7 +251,7 @@ async function buildQuery(
   return homeQuery({
     requestId,
     viewerId: user_id,
-    nowMs: parts.clock.nowMs(),
+    nowMs,
     limit: request.limit,
     weights,
     models,

@@ -18,6 +18,7 @@ import { type App, createApp } from "./http/app.ts";
 import type { ServerClock } from "./http/services.ts";
 import { closeGracefully } from "./http/shutdown.ts";
 import { ModelSlot } from "./inference/model-slot.ts";
+import type { StartSession } from "./inference/start-session.ts";
 import { createMetrics } from "./metrics/metrics.ts";
 import { cursorSecret } from "./paging/cursor-secret.ts";
 import { pager } from "./paging/pager.ts";
@@ -48,6 +49,8 @@ export interface ServerOptions {
   readonly time?: Time;
   /** Share of requests that log every candidate, 0–1. */
   readonly candidateLogShare?: number;
+  /** How a model's worker is started. */
+  readonly startSession?: StartSession;
   /**
    * `as_is`: what is in force in the data directory stays in force, whatever the settings' files say: for a command that
    * looks on. Default: the files are taken and followed.
@@ -61,6 +64,8 @@ export interface Server {
   readonly rank: RankParts;
   readonly features: StateView;
   readonly clock: ServerClock;
+  /** The clock's moment at the start: what is ranked at it is the same at the next start of an untouched world. */
+  readonly startedMs: number;
   /** Resolves when the state reflects everything that is logged now. */
   readonly caughtUp: () => Promise<void>;
   readonly close: () => Promise<void>;
@@ -98,6 +103,7 @@ async function open(
   const dir = openDataDir(settings.dataDir, "own");
   opened.push(() => dir.close());
   const clock = openClock(settings, dir, time);
+  const startedMs = clock.nowMs();
   const { log, live, close } = await openState(dir, (reason) =>
     logger.warn({ reason }, "state is built anew from the log"),
   );
@@ -108,7 +114,7 @@ async function open(
   opened.push(() => consumer.close());
   await consumer.start((error) => logger.fatal({ err: error }, "the log consumer stopped"));
 
-  const slots = await openModels(settings, dir, logger, opened);
+  const slots = await openModels(settings, dir, logger, options, opened);
   const metrics = createMetrics();
   const versions = new VersionStore(dir.at("versions"), [WEIGHTS_KIND, EXPERIMENTS_KIND]);
   opened.push(() => versions.close());
@@ -223,6 +229,7 @@ async function open(
     rank,
     features,
     clock,
+    startedMs,
     caughtUp: () => consumer.applied(log.lastSeq()),
     close: async () => {
       await closeGracefully(app, settings.shutdownTimeoutMs);
@@ -249,13 +256,15 @@ async function openModels(
   settings: Settings,
   dir: DataDir,
   logger: Logger,
+  { startSession }: ServerOptions,
   opened: (() => unknown)[],
 ): Promise<Record<ModelStage, ModelSlot>> {
-  const options = {
+  const pool = {
     workers: settings.inferenceWorkers,
     threadsPerRun: settings.inferenceThreads,
+    ...(startSession && { startSession }),
   };
-  const slots = { light: new ModelSlot(options), heavy: new ModelSlot(options) };
+  const slots = { light: new ModelSlot(pool), heavy: new ModelSlot(pool) };
   for (const stage of STAGES) {
     const bundleDir = `${settings.modelDir ?? dir.at("models")}/${stage}`;
     const load = async (): Promise<void> => {

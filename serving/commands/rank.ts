@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
 import { pino } from "pino";
 import { RoostError } from "../../errors.ts";
@@ -45,11 +46,16 @@ async function fromDirectory(
   request: RankRequest,
   json: boolean,
 ): Promise<string> {
+  if (!existsSync(settings.dataDir))
+    throw new RoostError(
+      "BAD_DATASET",
+      `there is no data directory ${settings.dataDir}; roost start makes one`,
+    );
   const server = await openServer(settings, pino({ level: "silent" }), {
     configuration: "as_is",
   });
   try {
-    const answer = await previewRanking(server.rank, request);
+    const answer = await previewRanking(server.rank, request, server.startedMs);
     return json
       ? JSON.stringify(servedItems(answer.table, answer.page), null, 2)
       : timelineTable(answer);

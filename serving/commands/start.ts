@@ -38,11 +38,8 @@ export function startCommand(): Command {
     await makeArtifacts(settings.dataDir);
     const server = await listen(settings, pino({ level: settings.logLevel }));
     const viewer = someViewer(server.rank);
-    const answer = await previewRanking(server.rank, {
-      user_id: viewer,
-      product: "for_you",
-      limit: SHOWN,
-    });
+    const request = { user_id: viewer, product: "for_you", limit: SHOWN } as const;
+    const answer = await previewRanking(server.rank, request, server.startedMs);
     const url = addressOf(server);
     process.stdout.write(
       `\nThe timeline of user ${viewer} (weights “${answer.query.weights.name}”):\n\n${timelineTable(answer)}\n\n${urls(settings, url, viewer)}\n`,

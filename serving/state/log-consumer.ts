@@ -16,15 +16,22 @@ export class LogConsumer {
     this.#places = places;
   }
 
-  /** Catches up with what is logged now, then follows new records in the background. */
+  /**
+   * Catches up with what is logged now, then follows new records in the background.
+   * @param onFailure told when following stops later
+   * @throws what kept it from catching up
+   */
   async start(onFailure: (error: unknown) => void): Promise<void> {
     const target = this.#places.log.lastSeq();
+    let caughtUp = false;
     this.#running = this.#follow().catch((error: unknown) => {
       this.#failure = error;
       this.#wake();
-      onFailure(error);
+      if (caughtUp) onFailure(error);
     });
     await this.applied(target);
+    if (this.#failure !== undefined) throw this.#failure;
+    caughtUp = true;
   }
 
   /** What stopped the consumer; undefined while it runs. */
