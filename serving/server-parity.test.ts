@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import type { Worker } from "node:worker_threads";
+import { expect, test, vi } from "vitest";
 import { heldOutDir } from "../datasets/dataset.ts";
 import type { LoggedEvent } from "../datasets/events.ts";
 import { SegmentRoller } from "../datasets/log/roller.ts";
@@ -9,6 +10,7 @@ import { openDataDir } from "../datasets/storage/data-dir.ts";
 import { type BundleManifest, readBundle } from "../features/bundle.ts";
 import type { IdColumn } from "../features/registry.ts";
 import { Replay } from "../features/replay.ts";
+import { startSession } from "./inference/start-session.ts";
 import { type TestServer, testServer } from "./space.fixture.ts";
 import { openState } from "./state/open-state.ts";
 
@@ -217,6 +219,29 @@ test("with arrivals shuffled inside batches and a restart between, state and ser
   }
   expect(differing).toEqual([]);
   expect(compared).toBeGreaterThan(100);
+});
+
+test("a served record names the log position that its vectors reflect: events that came while the light ranker ran included", async () => {
+  const workers: Worker[] = [];
+  const server = await testServer({
+    startSession: (settings) => {
+      const worker = startSession(settings);
+      workers.push(worker);
+      return worker;
+    },
+  });
+  const [user_id, target_id] = [...server.parts.graph.users()] as [string, string];
+  const light = workers[0] as Worker;
+  const run = light.postMessage.bind(light);
+  const before = server.parts.logPosition();
+  vi.spyOn(light, "postMessage").mockImplementationOnce((message, transfer) => {
+    const mute = { type: "mute", user_id, target_id };
+    void server.send([mute]).then(() => run(message, transfer as never));
+  });
+  const page = await server.rank({ user_id });
+  expect(page.degraded).toEqual([]);
+  const [served] = await server.recordsOf("served");
+  expect(served?.log_position).toBe(before + 1);
 });
 
 /** Shuffles the runs of impressions and engagements; what makes posts and profiles keeps its place. */

@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { finallyDo, freshSpace, NODE_ARGS, plainEnv, ROOST, roost } from "../space.fixture.ts";
-import { readSnapshot } from "../state/snapshot.ts";
+import { readSnapshot, type Snapshot } from "../state/snapshot.ts";
 
 const ROOT = dirname(ROOST);
 const DEMO = join(ROOT, "serving", "experiments", "demo.yaml");
@@ -71,8 +71,8 @@ const answers = (url: string): Promise<boolean> =>
 
 /** Somebody who follows enough accounts for a mixed timeline. */
 async function someUser(dir: string): Promise<string> {
-  const snapshot = await readSnapshot(join(dir, "broadcast.snapshot"));
-  const { following } = snapshot?.states.graph as { following: Map<string, Set<string>> };
+  const snapshot = (await readSnapshot(join(dir, "broadcast.snapshot"))) as Snapshot;
+  const { following } = snapshot.states.graph as { following: Map<string, Set<string>> };
   return [...following].find(([, follows]) => follows.size >= 20)?.[0] as string;
 }
 

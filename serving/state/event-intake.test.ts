@@ -1,0 +1,107 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { type Event, EventSchema } from "../../datasets/events.ts";
+import { memoryEventLog } from "../../datasets/log/memory-event-log.ts";
+import { MemoryFeatureStore } from "../../features/memory-store.ts";
+import type { ServerClock } from "../http/services.ts";
+import { WorldClock, wallClock } from "./clock.ts";
+import { EventIntake } from "./event-intake.ts";
+import { BroadcastState, LiveState } from "./live-state.ts";
+import { LogConsumer } from "./log-consumer.ts";
+
+let dir: string;
+const NOW_MS = 1_760_000_000_000;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "roost-intake-"));
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+const event = (record: object): Event => EventSchema.parse({ time_ms: NOW_MS - 500, ...record });
+const impression = {
+  type: "impression",
+  user_id: "1",
+  post_id: "70",
+  request_id: "r",
+  position: 0,
+};
+
+async function intake(clock: ServerClock) {
+  const log = memoryEventLog();
+  const live = new LiveState(new BroadcastState(), new MemoryFeatureStore());
+  const consumer = new LogConsumer(live, { segments: dir, log });
+  await consumer.start(() => {});
+  const { posts, graph } = live.broadcast;
+  const sink = new EventIntake({ log, consumer, posts, graph, clock });
+  await sink.append([
+    event({ type: "post_created", post_id: "70", author_id: "7" }),
+    event({ type: "post_created", post_id: "80", author_id: "8" }),
+    event({ type: "follow", user_id: "1", target_id: "7" }),
+  ]);
+  return {
+    log,
+    live,
+    sink,
+    logged: (fromSeq: number) => log.read({ fromSeq, limit: 100 }),
+  };
+}
+const wall = wallClock(() => NOW_MS);
+
+test("impressions and engagements are logged with the author and whether the viewer follows them", async () => {
+  const { sink, logged } = await intake(wall);
+  await sink.append([
+    event(impression),
+    event({ ...impression, post_id: "80" }),
+    event({ type: "engagement", user_id: "1", post_id: "80", head: "favorite" }),
+  ]);
+  expect(await logged(4)).toEqual([
+    expect.objectContaining({ post_id: "70", author_id: "7", in_network: true }),
+    expect.objectContaining({ post_id: "80", author_id: "8", in_network: false }),
+    expect.objectContaining({ post_id: "80", author_id: "8", head: "favorite" }),
+  ]);
+});
+
+test("what the sender says of author and network is kept; of unknown posts nothing is made up", async () => {
+  const { sink, logged } = await intake(wall);
+  await sink.append([
+    event({ ...impression, author_id: "5", in_network: true }),
+    event({ ...impression, post_id: "99" }),
+  ]);
+  const [said, unknown] = await logged(4);
+  expect(said).toMatchObject({ author_id: "5", in_network: true });
+  expect(unknown).not.toHaveProperty("author_id");
+  expect(unknown).not.toHaveProperty("in_network");
+});
+
+test("an answer comes when its events show in the state; duplicates are told apart", async () => {
+  const { sink, live } = await intake(wall);
+  const mute = event({ type: "mute", user_id: "1", target_id: "7", event_id: "m" });
+  const unmute = event({ type: "unmute", user_id: "1", target_id: "7" });
+  expect(await sink.append([mute])).toEqual({ results: [{ status: "accepted" }] });
+  expect(live.broadcast.graph.muted("1").has("7")).toBe(true);
+  expect(await sink.append([mute, unmute])).toEqual({
+    results: [{ status: "duplicate" }, { status: "accepted" }],
+  });
+  expect(live.broadcast.graph.muted("1").has("7")).toBe(false);
+});
+
+test("in world time events take the clock and move it on; the server's own records keep their time", async () => {
+  let elapsed = 0;
+  const clock = new WorldClock(join(dir, "clock.json"), NOW_MS + 10_000, () => elapsed);
+  const { sink, logged } = await intake(clock);
+  elapsed = 250;
+  await sink.append([event(impression)]);
+  elapsed = 400;
+  await sink.write([event({ ...impression, time_ms: NOW_MS + 10_333 })]);
+  const times = (await logged(1)).map(({ time_ms }) => time_ms - NOW_MS);
+  expect(times).toEqual([10_000, 10_000, 10_000, 10_250, 10_333]);
+  const restarted = new WorldClock(join(dir, "clock.json"), 0, () => 0);
+  expect(restarted.nowMs()).toBe(NOW_MS + 10_400);
+});
+
+test("on the wall clock every event keeps its own time", async () => {
+  const { sink, logged } = await intake(wall);
+  await sink.append([event({ ...impression, time_ms: 123 })]);
+  expect((await logged(4))[0]?.time_ms).toBe(123);
+});
