@@ -14,6 +14,7 @@ import type { Pager } from "./paging/pager.ts";
 import { MAX_STORED_ITEMS, type StoredRanking } from "./paging/ranking-store.ts";
 import { textAt, textColumn } from "./pipeline/candidate-table.ts";
 import { type HomeQuery, homeQuery, type IdSet } from "./pipeline/home-query.ts";
+import type { Failure } from "./pipeline/record.ts";
 import { type Answer, runPipeline } from "./pipeline/run-pipeline.ts";
 import { BELOW_PAGE } from "./pipeline/run-selection.ts";
 import type { Pipeline } from "./pipeline/stages.ts";
@@ -62,6 +63,8 @@ export interface RankParts {
   /** A monotonic clock in milliseconds. */
   readonly now: () => number;
   readonly after: AfterAnswers;
+  /** Told of every failure that a page was answered in spite of. */
+  readonly onDegraded: (failure: Failure) => void;
 }
 
 /** Time kept back from the caller's deadline for building and sending the answer. */
@@ -140,7 +143,8 @@ async function rankWith(
   const { ranking, page } = keep(answer, request.explain ?? false);
   const owner = { userId: request.user_id, product: request.product };
   const cursor = parts.pager.begin(call.requestId, ranking, page, owner, query.nowMs);
-  parts.after.begin(() => answer.afterAnswer().finally(release));
+  for (const failure of answer.record.failures) parts.onDegraded(failure);
+  parts.after.begin(() => finish(answer).finally(release));
   const { record } = answer;
   const response: RankResponse = {
     request_id: call.requestId,
@@ -155,6 +159,18 @@ async function rankWith(
     }),
   };
   return { response, record: rankRecord(answer, page) };
+}
+
+/**
+ * The work after the answer.
+ * @throws COMPONENT_FAILED naming what of it failed, such as the log of what was served
+ */
+async function finish({ afterAnswer, record }: Answer<HomeQuery>): Promise<void> {
+  await afterAnswer();
+  const failed = record.failures.filter(({ stage }) => stage === "side_effects");
+  if (failed.length === 0) return;
+  const names = failed.map(({ component, kind }) => `${component} ${kind}`).join(", ");
+  throw new RoostError("COMPONENT_FAILED", names, failed[0]?.error);
 }
 
 /** Turns a page: what was blocked or deleted since is passed over; an expired ranking is made anew without what it served. */

@@ -175,6 +175,8 @@ async function open(
     defaultDeadlineMs: settings.defaultDeadlineMs,
     now: () => performance.now(),
     after,
+    onDegraded: ({ component, stage, kind, detail, error }) =>
+      logger.warn({ component, stage, kind, detail, err: error }, "a component was done without"),
   };
 
   const roller = new SegmentRoller({ log, dir: dir.segments });
