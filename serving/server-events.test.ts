@@ -143,6 +143,8 @@ test("a new post reaches a follower's rankings at once, and is gone at once when
   await server.send([{ type: "post_deleted", post_id: post.post_id }]);
   const without = await server.rank({ user_id, product: "following" });
   expect(ids(without)).not.toContain(post.post_id);
+  // Past the time in which it is held back as served.
+  server.advance(11 * 60_000);
   const named = await server.rank({ user_id, candidate_post_ids: [post.post_id], explain: true });
   expect(named.dropped).toEqual([
     expect.objectContaining({ post_id: post.post_id, component: "missing_core" }),
