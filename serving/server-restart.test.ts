@@ -128,6 +128,18 @@ test("a clean restart finds the state that it left, and that state is what a reb
   expect(differences(await rebuilt(server.dir), left)).toEqual([]);
 });
 
+test("a page that was answered just before the end is logged as served", async () => {
+  const server = await testServer();
+  const users = [...server.parts.graph.users()].slice(0, 5);
+  const pages = await Promise.all(users.map((user_id) => server.rank({ user_id })));
+  await server.close();
+  const again = await testServer({ dir: server.dir });
+  const served = await again.recordsOf("served");
+  expect(served.map(({ request_id }) => request_id).sort()).toEqual(
+    pages.map(({ request_id }) => request_id).sort(),
+  );
+});
+
 test("a server that was killed under load has every acknowledged event, and the state of a clean rebuild", async () => {
   const dir = await freshSpace();
   const child = spawn(
