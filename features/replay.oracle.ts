@@ -116,8 +116,10 @@ function rate(
   if (signal === "interest") return (count + strength * prior) / (n + strength) - prior;
   if (!(prior > 0)) return Number.NaN;
   const scale = signal === "dwell_seconds" ? 0.1 : 1;
+  // The prior stands for half an event at the least.
+  const weight = Math.max(strength, 0.5 / (prior * scale));
   const smoothed =
-    (Math.max(0, count * scale) + strength * prior * scale) / (n + strength) / (prior * scale);
+    (Math.max(0, count * scale) + weight * prior * scale) / (n + weight) / (prior * scale);
   return Math.log(smoothed);
 }
 
@@ -347,11 +349,12 @@ function topicRates(
       const n = count(topic, "impression", viewers(row));
       if (n <= 1e-9) return [];
       const k = count(topic, signal, viewers(row));
+      const weight = Math.max(strength, 0.5 / prior);
       const rate =
         signal === "interest"
           ? (k + strength * prior) / (n + strength) - prior
           : prior > 0
-            ? Math.log((Math.max(0, k) + strength * prior) / (n + strength) / prior)
+            ? Math.log((Math.max(0, k) + weight * prior) / (n + weight) / prior)
             : Number.NaN;
       return [{ part, rate }];
     });

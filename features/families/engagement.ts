@@ -37,7 +37,7 @@ export function engagementFamily(options: EngagementOptions): FeatureFamily {
   }));
   return {
     name: `${options.name}_engagement`,
-    version: 1,
+    version: 2,
     entity: options.entity,
     slots: counters.slots,
     perRequest: options.perRequest,

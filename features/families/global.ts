@@ -33,6 +33,9 @@ export function globalRate(context: RowContext, signal: number): number {
     : Number.NaN;
 }
 
+/** Events that a prior stands for at the least: the first of a rare kind must not look like a tenfold rate. */
+const LEAST_EVENTS = 0.5;
+
 /**
  * A smoothed mean of `signal` per impression against everybody's: the log ratio for counts and seconds, the difference
  * for `interest` (which may be negative).
@@ -48,5 +51,11 @@ export function relativeRate(
   if (signal === INTEREST) return (total + strength * prior) / (impressions + strength) - prior;
   // Ten seconds of dwelling count as one event, so that one long stay does not outweigh the prior.
   const scale = signal === DWELL_SECONDS ? 0.1 : 1;
-  return logRateRatio(total * scale, impressions, prior * scale, strength);
+  const events = prior * scale;
+  return logRateRatio(
+    total * scale,
+    impressions,
+    events,
+    Math.max(strength, LEAST_EVENTS / events),
+  );
 }

@@ -33,7 +33,7 @@ const rates = HALF_LIVES.flatMap((halfLife) =>
  */
 export const topic: FeatureFamily = {
   name: "topic",
-  version: 1,
+  version: 2,
   entity: "topic",
   slots: counters.slots + posts.slots,
   perRequest: false,

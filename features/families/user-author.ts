@@ -51,7 +51,7 @@ const rates = RATES.map((signal) => ({
 /** What there is between the viewer and the author: the follow in both directions and the viewer's past with the author. */
 export const userAuthor: FeatureFamily = {
   name: "user_author",
-  version: 1,
+  version: 2,
   entity: "user_author",
   slots: COUNTERS + counters.slots,
   perRequest: false,

@@ -44,7 +44,7 @@ const rates = [
  */
 export const userTopic: FeatureFamily = {
   name: "user_topic",
-  version: 1,
+  version: 2,
   entity: "user_topic",
   slots: counters.slots,
   perRequest: false,
