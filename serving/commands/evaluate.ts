@@ -2,8 +2,7 @@ import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { type DatasetManifest, readManifest } from "../../datasets/dataset.ts";
 import { moment } from "../../datasets/split.ts";
-import { PRESETS, type PresetName } from "../../datasets/world/settings.ts";
-import { createWorld, type World } from "../../datasets/world/world.ts";
+import { createWorldOf } from "../../datasets/world/world-of.ts";
 import { RoostError } from "../../errors.ts";
 import type { Interval } from "../../experiments/metrics/bootstrap.ts";
 import { type Bundle, readBundle } from "../../features/bundle.ts";
@@ -78,7 +77,7 @@ async function evaluate(flags: EvaluateFlags): Promise<Omit<Evaluation, "seconds
   const manifest = readManifest(flags.data);
   const range = rangeOf(manifest, flags);
   const models = await openModels(flags.models ?? join(flags.data, "models"));
-  const world = worldOf(manifest);
+  const world = createWorldOf(manifest);
   const arms =
     world !== undefined && flags.requests > 0 && models.light && models.heavy
       ? await rankArms(
@@ -176,15 +175,6 @@ async function openModels(
   }
   if (Object.keys(models).length === 0) throw missing;
   return models;
-}
-
-/** The world behind a simulated data set, for its truth; undefined for others. */
-function worldOf({ source, made_with }: DatasetManifest): World | undefined {
-  if (source !== "world") return undefined;
-  const { preset, seed } = made_with;
-  if (typeof preset !== "string" || !(preset in PRESETS) || typeof seed !== "number")
-    throw new RoostError("BAD_DATASET", "dataset.json does not say which world it is");
-  return createWorld(preset as PresetName, seed);
 }
 
 function rangeOf(manifest: DatasetManifest, { from, until }: EvaluateFlags): HeldOutRange {

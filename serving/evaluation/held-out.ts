@@ -1,5 +1,6 @@
 import { type DatasetManifest, readDataset } from "../../datasets/dataset.ts";
 import type { EventOf } from "../../datasets/events.ts";
+import { RowTruth } from "../../datasets/world/row-truth.ts";
 import { ViewerHistory } from "../../datasets/world/viewer-history.ts";
 import type { World } from "../../datasets/world/world.ts";
 import { FEATURE_NAMES, ID_COLUMNS } from "../../features/registry.ts";
@@ -44,30 +45,25 @@ export async function walkHeldOut(
     heads: manifest.heads,
     ...range,
   });
-  const moment = { replay, broadcast: new BroadcastState(), viewers: new ViewerHistory() };
-  const truth: number[] = [];
+  const viewers = new ViewerHistory();
+  const moment = { replay, broadcast: new BroadcastState(), viewers };
+  const truth = world === undefined ? undefined : new RowTruth(world, range, viewers);
   let events = 0;
   for await (const batch of readDataset(dir, { heldOut: true })) {
     for (const event of batch) {
-      const judged =
-        event.type === "impression" && event.time_ms >= range.fromMs && event.time_ms < range.toMs;
-      if (judged) {
+      if (
+        event.type === "impression" &&
+        event.time_ms >= range.fromMs &&
+        event.time_ms < range.toMs
+      )
         await onImpression(event, moment);
-        if (world !== undefined) {
-          const context = moment.viewers.context(event.user_id, event.time_ms);
-          truth.push(...world.trueProbability(event.user_id, event.post_id, context));
-        }
-      }
       replay.push(event);
       moment.broadcast.apply(event);
-      moment.viewers.observe(event);
+      truth?.observe(event);
     }
     events += batch.length;
     onProgress(events);
   }
   replay.settle();
-  return {
-    rows: replay.rows(),
-    truth: world === undefined ? undefined : Float32Array.from(truth),
-  };
+  return { rows: replay.rows(), truth: truth?.values() };
 }
