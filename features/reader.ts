@@ -34,6 +34,8 @@ export class FeatureReader {
   readonly features: readonly string[];
   readonly ids: readonly IdColumn[];
   readonly #requestSteps: Step[] = [];
+  /** Of families whose values depend on the request and the author alone: computed once per author of a request. */
+  readonly #authorSteps: Step[] = [];
   readonly #rowSteps: Step[] = [];
   readonly #reads = new Set<Entity>();
   readonly #scratch: Float32Array;
@@ -42,6 +44,11 @@ export class FeatureReader {
   readonly #authorHash = new Map<string, number>();
   readonly #surfaceHash = new Map<string, number>();
   readonly #interests = new ViewerInterests();
+  /** What the request has met so far; `#authors` maps to places in `#authorRows`, which are used again. */
+  readonly #authors = new Map<string, number>();
+  readonly #authorRows: AuthorRow[] = [];
+  readonly #topics = new Map<number, TopicState>();
+  readonly #media = new Map<number, Float64Array | undefined>();
   #view: StateView | undefined;
   #userId = "";
 
@@ -67,7 +74,9 @@ export class FeatureReader {
       const direct = targets.every((target, i) => first >= 0 && target === first + i) ? first : -1;
       const read = partly ? (family.readOf?.(wanted) ?? family.read) : family.read;
       const step = { read, at: OFFSETS.get(family) as number, targets, direct };
-      (family.perRequest ? this.#requestSteps : this.#rowSteps).push(step);
+      if (family.perRequest) this.#requestSteps.push(step);
+      else if (family.reads.every((entity) => OF_AUTHOR.has(entity))) this.#authorSteps.push(step);
+      else this.#rowSteps.push(step);
       for (const entity of family.reads) this.#reads.add(entity);
       widest = Math.max(widest, family.features.length);
     }
@@ -108,6 +117,9 @@ export class FeatureReader {
       )
         ? this.#interests
         : undefined;
+    this.#authors.clear();
+    this.#topics.clear();
+    this.#media.clear();
     for (const step of this.#requestSteps) this.#run(step, this.#requestRow, 0);
   }
 
@@ -122,48 +134,93 @@ export class FeatureReader {
     idMatrix: Uint32Array,
     row: number,
   ): void {
-    this.#load(postId, authorId);
     const start = row * this.features.length;
-    matrix.set(this.#requestRow, start);
+    const author = this.#loadAuthor(authorId);
+    matrix.set(author.values, start);
+    this.#loadPost(postId);
     for (let s = 0; s < this.#rowSteps.length; s++)
       this.#run(this.#rowSteps[s] as Step, matrix, start);
     for (let k = 0; k < this.ids.length; k++)
       idMatrix[row * this.ids.length + k] = this.#id(this.ids[k] as IdColumn, authorId);
   }
 
-  #load(postId: string, authorId: string | undefined): void {
+  /** The request's and this author's values as a row; the author's vector is put into the context. */
+  #loadAuthor(authorId: string | undefined): AuthorRow {
+    const context = this.#context;
+    const key = authorId ?? NO_AUTHOR;
+    const known = this.#authors.get(key);
+    context.authorKnown = authorId !== undefined;
+    if (known !== undefined) {
+      const row = this.#authorRows[known] as AuthorRow;
+      context.author = row.author;
+      return row;
+    }
     const view = this.#view as StateView;
+    const place = this.#authors.size;
+    this.#authors.set(key, place);
+    let row = this.#authorRows[place];
+    if (row === undefined) {
+      row = { author: undefined, values: new Float32Array(this.features.length) };
+      this.#authorRows.push(row);
+    }
+    context.author =
+      authorId !== undefined && this.#reads.has("author")
+        ? view.get("author", authorId)
+        : undefined;
+    row.author = context.author;
+    if (this.#reads.has("user_author")) {
+      const user = this.#userId;
+      const asked = authorId !== undefined;
+      context.userAuthor = asked ? view.get("user_author", pairKey(user, authorId)) : undefined;
+      context.authorUser = asked ? view.get("user_author", pairKey(authorId, user)) : undefined;
+    }
+    row.values.set(this.#requestRow);
+    for (const step of this.#authorSteps) this.#run(step, row.values, 0);
+    return row;
+  }
+
+  #loadPost(postId: string): void {
     const context = this.#context;
     const reads = this.#reads;
-    const user = this.#userId;
-    context.post = reads.has("post") ? view.get("post", postId) : undefined;
-    const author = authorId !== undefined;
-    context.authorKnown = author;
-    context.author = author && reads.has("author") ? view.get("author", authorId) : undefined;
-    if (reads.has("user_author")) {
-      context.userAuthor = author ? view.get("user_author", pairKey(user, authorId)) : undefined;
-      context.authorUser = author ? view.get("user_author", pairKey(authorId, user)) : undefined;
-    }
+    context.post = reads.has("post") ? (this.#view as StateView).get("post", postId) : undefined;
     const post = context.post;
     context.topicCount = 0;
     context.userMedia = undefined;
     if (!isCreated(post)) return;
-    if (reads.has("user_media"))
-      context.userMedia = view.get("user_media", pairKey(user, String(post[POST.media])));
-    const wantsTopic = reads.has("topic");
-    const wantsUserTopic = reads.has("user_topic");
-    if (!wantsTopic && !wantsUserTopic) return;
+    if (reads.has("user_media")) context.userMedia = this.#mediaState(post[POST.media] as number);
+    if (!reads.has("topic") && !reads.has("user_topic")) return;
     for (let i = 0; i < TOPICS_PER_POST; i++) {
       const topic = post[POST.topics + 2 * i] as number;
       if (topic === 0) break;
-      const key = String(topic);
+      const state = this.#topicState(topic);
       context.topicWeight[i] = post[POST.topics + 2 * i + 1] as number;
-      context.topics[i] = wantsTopic ? view.get("topic", key) : undefined;
-      context.userTopics[i] = wantsUserTopic
-        ? view.get("user_topic", pairKey(user, key))
-        : undefined;
+      context.topics[i] = state.topic;
+      context.userTopics[i] = state.userTopic;
       context.topicCount = i + 1;
     }
+  }
+
+  #mediaState(media: number): Float64Array | undefined {
+    if (this.#media.has(media)) return this.#media.get(media);
+    const view = this.#view as StateView;
+    const state = view.get("user_media", pairKey(this.#userId, String(media)));
+    this.#media.set(media, state);
+    return state;
+  }
+
+  #topicState(topic: number): TopicState {
+    const known = this.#topics.get(topic);
+    if (known !== undefined) return known;
+    const view = this.#view as StateView;
+    const key = String(topic);
+    const state = {
+      topic: this.#reads.has("topic") ? view.get("topic", key) : undefined,
+      userTopic: this.#reads.has("user_topic")
+        ? view.get("user_topic", pairKey(this.#userId, key))
+        : undefined,
+    };
+    this.#topics.set(topic, state);
+    return state;
   }
 
   #run(step: Step, target: Float32Array, start: number): void {
@@ -195,6 +252,22 @@ export class FeatureReader {
           : remembered(this.#surfaceHash, "surface", this.#context.surface);
     }
   }
+}
+
+/** Entities whose state is the same for every post of an author in one request. */
+const OF_AUTHOR: ReadonlySet<Entity> = new Set(["global", "user", "author", "user_author"]);
+/** Stands for an unknown author; no id is empty. */
+const NO_AUTHOR = "";
+
+interface AuthorRow {
+  author: Float64Array | undefined;
+  /** Request and author features in their places [d]; the others hold nothing of use. */
+  readonly values: Float32Array;
+}
+
+interface TopicState {
+  readonly topic: Float64Array | undefined;
+  readonly userTopic: Float64Array | undefined;
 }
 
 const KEYED_BY_POST = ["user_media", "topic", "user_topic"] as const;
