@@ -10,6 +10,7 @@ import type { AfterAnswers } from "./after-answers.ts";
 import type { RankRequest, RankResponse } from "./http/schemas.ts";
 import type { RankAnswer, RankCall, RankService, ServerClock } from "./http/services.ts";
 import type { RankRecord } from "./metrics/rank-record.ts";
+import { mayShow } from "./paging/may-show.ts";
 import type { Pager } from "./paging/pager.ts";
 import { MAX_STORED_ITEMS, type StoredRanking } from "./paging/ranking-store.ts";
 import { textAt, textColumn } from "./pipeline/candidate-table.ts";
@@ -140,7 +141,7 @@ async function rankWith(
   } finally {
     gone.release();
   }
-  const { ranking, page } = keep(answer, request.explain ?? false);
+  const { ranking, page } = keep(parts, answer, request.explain ?? false);
   const owner = { userId: request.user_id, product: request.product };
   const cursor = parts.pager.begin(call.requestId, ranking, page, owner, query.nowMs);
   for (const failure of answer.record.failures) parts.onDegraded(failure);
@@ -173,7 +174,7 @@ async function finish({ afterAnswer, record }: Answer<HomeQuery>): Promise<void>
   throw new RoostError("COMPONENT_FAILED", names, failed[0]?.error);
 }
 
-/** Turns a page: what was blocked or deleted since is passed over; an expired ranking is made anew without what it served. */
+/** Turns a page: what may not be shown (any more) is passed over; an expired ranking is made anew without what it served. */
 async function nextPage(
   parts: RankParts,
   request: RankRequest,
@@ -221,7 +222,7 @@ async function nextPage(
           post_id: item.postId,
           source: item.source,
           component: "page_check",
-          rule: "blocked, muted or deleted since the ranking was made",
+          rule: "blocked, muted, deleted, or its labels forbid it",
         })),
       }),
     },
@@ -322,8 +323,9 @@ function unlessDeadline(signal: AbortSignal): { signal: AbortSignal; release(): 
   };
 }
 
-/** The page, and behind it what ranked below, one post a conversation: what later pages are made of. */
+/** The page, and behind it what ranked below and may be shown, one post a conversation: what later pages are made of. */
 function keep(
+  parts: RankParts,
   { table, page, record, query }: Answer<HomeQuery>,
   explain: boolean,
 ): { ranking: KeptRanking; page: number } {
@@ -334,6 +336,9 @@ function keep(
   for (const row of topRows(table.score, table.postIds, table.n)) {
     if (rows.length >= MAX_STORED_ITEMS) break;
     if (record.candidates.droppedBy[table.origin[row] as number] !== below) continue;
+    // The stages after selection looked at the page only.
+    const post = { postId: table.postIds[row] as string, authorId: table.authorIds[row] as string };
+    if (!mayShow(parts, query.viewerId, post)) continue;
     const conversation = conversationOf(row);
     if (query.product === "for_you" && used.has(conversation)) continue;
     used.add(conversation);
@@ -365,17 +370,6 @@ function wireExplanation(
 ): Explanation {
   const { heads, base, multipliers } = explainRow(table, row, weights);
   return { heads: [...heads], base, multipliers: [...multipliers] };
-}
-
-/** Asked again for every later page: blocks, mutes and deletions since the ranking was made. */
-function mayShow(parts: RankParts, viewerId: string, { postId, authorId }: KeptItem): boolean {
-  const { graph, posts } = parts;
-  return (
-    posts.get(postId) !== undefined &&
-    !graph.blocked(viewerId).has(authorId) &&
-    !graph.blockedBy(viewerId).has(authorId) &&
-    !graph.muted(viewerId).has(authorId)
-  );
 }
 
 function wireItem(item: KeptItem, rank: number): RankResponse["items"][number] {

@@ -83,6 +83,31 @@ test("a post deleted between two pages is gone from the second, and explain says
   expect(after.dropped).toEqual([expect.objectContaining({ post_id, component: "page_check" })]);
 });
 
+test("a post whose labels forbid it is on no page, however far down it ranks", async () => {
+  const user_id = nextViewer();
+  const { posts } = server.parts;
+  const first = await server.rank({ user_id });
+  const hidden = first.cursor === null ? "" : (ids(await nextPage(user_id, first))[3] as string);
+  const post = posts.get(hidden) as { safetyLabels: readonly string[] };
+  const labels = post.safetyLabels;
+  post.safetyLabels = ["spam"];
+  try {
+    const second = await nextPage(user_id, first);
+    expect(second.items).toHaveLength(20);
+    expect(ids(second)).not.toContain(hidden);
+  } finally {
+    post.safetyLabels = labels;
+  }
+  const labelled = [...posts.values()].filter(({ safetyLabels }) => safetyLabels.includes("spam"));
+  expect(labelled.length).toBeGreaterThan(0);
+  const seen = new Set<string>();
+  for (let page = first; ; page = await nextPage(user_id, page, 200)) {
+    for (const id of ids(page)) seen.add(id);
+    if (page.cursor === null) break;
+  }
+  expect(labelled.filter(({ postId }) => seen.has(postId))).toEqual([]);
+});
+
 test("an expired cursor gives a new ranking without what its ranking served, even past the time that served posts are held back", async () => {
   const user_id = nextViewer();
   const first = await server.rank({ user_id });

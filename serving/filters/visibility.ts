@@ -13,19 +13,36 @@ export const VisibilityOptions = z.strictObject({
 });
 export type VisibilityOptions = z.input<typeof VisibilityOptions>;
 
+/** The rule that forbids showing a post with these labels; undefined = none. `inNetwork`: the viewer follows its author. */
+export type LabelRule = (labels: readonly string[], inNetwork: boolean) => string | undefined;
+
 /**
- * Drops deleted posts and those whose safety labels forbid showing or recommending them.
- * Reads `deleted`, `safety_labels`, `in_network`; an unknown `in_network` counts as a recommendation.
+ * Some labels hide a post from everybody, others only keep it from being recommended.
  *
  * Source: x-algorithm 2026, visibility-filtering/rules/registry.rs: a home policy for followed authors, a longer list
  * for recommendations.
  */
-export function visibility(options: VisibilityOptions = {}): Filter<HomeQuery> {
+export function labelRule(options: VisibilityOptions = {}): LabelRule {
   const { hidden, notRecommended } = VisibilityOptions.parse(options);
   const ruleOf = new Map<string, { rule: string; always: boolean }>();
   for (const label of notRecommended)
     ruleOf.set(label, { rule: `label ${label}: not recommended`, always: false });
   for (const label of hidden) ruleOf.set(label, { rule: `label ${label}`, always: true });
+  return (labels, inNetwork) => {
+    for (const label of labels) {
+      const found = ruleOf.get(label);
+      if (found && (found.always || !inNetwork)) return found.rule;
+    }
+    return undefined;
+  };
+}
+
+/**
+ * Drops deleted posts and those whose safety labels forbid showing or recommending them.
+ * Reads `deleted`, `safety_labels`, `in_network`; an unknown `in_network` counts as a recommendation.
+ */
+export function visibility(options: VisibilityOptions = {}): Filter<HomeQuery> {
+  const forbids = labelRule(options);
   return {
     name: "visibility",
     timeoutMs: 0,
@@ -38,11 +55,7 @@ export function visibility(options: VisibilityOptions = {}): Filter<HomeQuery> {
         if (numberAt(deleted, row) === 1) return "deleted";
         const listed = textAt(labels, row);
         if (listed === "") return true;
-        for (const label of listed.split("\n")) {
-          const found = ruleOf.get(label);
-          if (found && (found.always || numberAt(inNetwork, row) !== 1)) return found.rule;
-        }
-        return true;
+        return forbids(listed.split("\n"), numberAt(inNetwork, row) === 1) ?? true;
       };
     },
   };
