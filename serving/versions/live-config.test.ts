@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import {
   appendFileSync,
+  mkdirSync,
   mkdtempSync,
   renameSync,
   rmSync,
@@ -101,6 +102,28 @@ test("an invalid edit is refused with every problem and the old version stays; t
   expect(store.audit("scales", "main")).toHaveLength(1);
   writeFileSync(path, "a: 3");
   await inForce(3);
+});
+
+test("a directory that is replaced whole is followed, again and again", async () => {
+  const home = join(directory, "home");
+  path = join(home, "scales.yaml");
+  mkdirSync(home);
+  writeFileSync(path, "a: 1");
+  await watching();
+  for (const [value, keepsOld] of [
+    [2, false],
+    [3, true],
+    [4, false],
+  ] as const) {
+    const next = join(directory, `next-${value}`);
+    mkdirSync(next);
+    writeFileSync(join(next, "scales.yaml"), `a: ${value}`);
+    renameSync(home, join(directory, `old-${value}`));
+    renameSync(next, home);
+    if (!keepsOld) rmSync(join(directory, `old-${value}`), { recursive: true });
+    await inForce(value);
+  }
+  expect(refusals).toEqual([]);
 });
 
 test("a file that disappears or cannot be read changes nothing", async () => {
