@@ -12,9 +12,9 @@ export function openLmdb(
   dir: string,
   options: { readOnly?: boolean; maxDbs?: number } = {},
 ): RootDatabase {
-  const problem = lmdbFileProblem(join(dir, "data.mdb"));
-  if (problem !== undefined) throw new RoostError("BAD_STORE", problem);
   try {
+    const problem = lmdbFileProblem(join(dir, "data.mdb"));
+    if (problem !== undefined) throw new RoostError("BAD_STORE", problem);
     return open({
       path: dir,
       readOnly: options.readOnly ?? false,
@@ -27,6 +27,7 @@ export function openLmdb(
       noSubdir: false,
     });
   } catch (cause) {
+    if (cause instanceof RoostError) throw cause;
     throw new RoostError("BAD_STORE", `${dir}: ${(cause as Error).message}`, cause);
   }
 }
