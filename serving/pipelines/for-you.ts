@@ -43,7 +43,7 @@ export function forYou(
     sizes: homeSizes,
     queryHydrators: [viewerGraph(graph), viewerHistory(history)],
     sources: [given(posts), inNetwork(posts), popular(popularPosts)],
-    mergeFilters: [previouslySeen({ name: "seen_id" }), previouslyServed()],
+    mergeFilters: [previouslySeen({ name: "seen_id" }), previouslyServed({ name: "served_id" })],
     hydrators: [postCore(posts, graph)],
     filters: [
       missingCore(),
@@ -52,6 +52,7 @@ export function forYou(
       outOfNetworkReplies(),
       repostDedup(),
       previouslySeen(),
+      previouslyServed(),
       authorRelations(),
       mutedKeyword(),
     ],
