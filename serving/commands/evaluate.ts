@@ -10,7 +10,7 @@ import { evaluationTables } from "../evaluation/evaluation-tables.ts";
 import { type FeatureReport, featureReports } from "../evaluation/feature-report.ts";
 import { gainRatio, gainShares, type RequestValues } from "../evaluation/gain-share.ts";
 import { type HeadReport, headReports } from "../evaluation/head-report.ts";
-import { type HeldOutRange, walkHeldOut } from "../evaluation/held-out.ts";
+import { type HeldOut, type HeldOutRange, walkHeldOut } from "../evaluation/held-out.ts";
 import { predictHeads } from "../evaluation/predict-rows.ts";
 import { createPredictor, type Predictor } from "../evaluation/predictor.ts";
 import { type RankArms, rankArms } from "../evaluation/rank-arms.ts";
@@ -77,34 +77,30 @@ async function evaluate(flags: EvaluateFlags): Promise<Omit<Evaluation, "seconds
   const manifest = readManifest(flags.data);
   const range = rangeOf(manifest, flags);
   const models = await openModels(flags.models ?? join(flags.data, "models"));
+  try {
+    return await judge(flags, manifest, range, models);
+  } finally {
+    for (const predictor of Object.values(models)) await predictor.close();
+  }
+}
+
+async function judge(
+  flags: EvaluateFlags,
+  manifest: DatasetManifest,
+  range: HeldOutRange,
+  models: Models,
+): Promise<Omit<Evaluation, "seconds">> {
+  const main = models.heavy ?? models.light;
+  if (main === undefined)
+    throw new RoostError("BAD_BUNDLE", "there is no light or heavy bundle to judge");
   const world = createWorldOf(manifest);
-  const arms =
-    world !== undefined && flags.requests > 0 && models.light && models.heavy
-      ? await rankArms(
-          world,
-          { light: models.light.bundle, heavy: models.heavy.bundle },
-          await loadPreset("world"),
-        )
-      : undefined;
-  const funnel = collectRequests(arms, flags.requests);
-  const { rows, truth } = await walkHeldOut(
-    flags.data,
-    manifest,
-    range,
-    world,
-    funnel.onImpression,
-    () => {},
-  );
-  await arms?.close();
+  const { rows, truth, funnel } = await walk(flags, manifest, range, models, world);
   if (rows.n === 0)
     throw new RoostError("BAD_ARGUMENT", "there is no impression between --from and --until");
   const predictions = new Map<string, Float32Array>();
   for (const [name, predictor] of Object.entries(models))
     predictions.set(name, await predictHeads(predictor, rows));
   if (truth !== undefined) predictions.set("oracle", truth);
-  const main = models.heavy ?? models.light;
-  if (main === undefined)
-    throw new RoostError("BAD_BUNDLE", "there is no light or heavy bundle to judge");
   const heads = headReports(rows, predictions, {
     seed: flags.seed,
     rounds: flags.rounds,
@@ -112,7 +108,6 @@ async function evaluate(flags: EvaluateFlags): Promise<Omit<Evaluation, "seconds
     trainingPositives: main.bundle.manifest.data.positives,
   });
   const features = flags.features ? await featureReports(rows, main, flags.seed, () => {}) : [];
-  for (const predictor of Object.values(models)) await predictor.close();
   return {
     data: `${manifest.source} ${JSON.stringify(manifest.made_with)}`,
     from: new Date(range.fromMs).toISOString(),
@@ -124,8 +119,41 @@ async function evaluate(flags: EvaluateFlags): Promise<Omit<Evaluation, "seconds
     ),
     heads,
     features,
-    funnel: funnel.report(flags),
+    funnel,
   };
+}
+
+/** Walks the data set once: rows of the range, their truth, and the gain shares of requests in it. */
+async function walk(
+  flags: EvaluateFlags,
+  manifest: DatasetManifest,
+  range: HeldOutRange,
+  { light, heavy }: Models,
+  world: ReturnType<typeof createWorldOf>,
+): Promise<HeldOut & { readonly funnel: FunnelReport | null }> {
+  const arms =
+    world !== undefined && flags.requests > 0 && light && heavy
+      ? await rankArms(
+          world,
+          { light: light.bundle, heavy: heavy.bundle },
+          await loadPreset("world"),
+        )
+      : undefined;
+  try {
+    const funnel = collectRequests(arms, flags.requests);
+    const heldOut = await walkHeldOut(
+      flags.data,
+      manifest,
+      range,
+      world,
+      funnel.onImpression,
+      () => {},
+    );
+    return { ...heldOut, funnel: funnel.report(flags) };
+  } finally {
+    // Else its worker threads would keep a command alive that has failed.
+    await arms?.close();
+  }
 }
 
 /** Judges the first impression of each user in the range as a request, until there are enough. */
@@ -158,10 +186,10 @@ function collectRequests(arms: RankArms | undefined, wanted: number) {
   return { onImpression, report };
 }
 
-async function openModels(
-  dir: string,
-): Promise<Partial<Record<(typeof MODELS)[number], Predictor>>> {
-  const models: Partial<Record<(typeof MODELS)[number], Predictor>> = {};
+type Models = Partial<Record<(typeof MODELS)[number], Predictor>>;
+
+async function openModels(dir: string): Promise<Models> {
+  const models: Models = {};
   let missing: unknown;
   for (const name of MODELS) {
     let bundle: Bundle;
