@@ -9,6 +9,7 @@ import { RoostError } from "../../errors.ts";
 import { readBundle } from "../../features/bundle.ts";
 import { checkBundle } from "../../features/check-bundle.ts";
 import { previewRanking, type RankParts } from "../rank-service.ts";
+import type { Server } from "../server.ts";
 import type { Settings } from "../settings.ts";
 import { isStateBuilt, rebuildState } from "../state/open-state.ts";
 import { Progress } from "./progress.ts";
@@ -37,14 +38,22 @@ export function startCommand(): Command {
     });
     await makeArtifacts(settings.dataDir);
     const server = await listen(settings, pino({ level: settings.logLevel }));
-    const viewer = someViewer(server.rank);
-    const request = { user_id: viewer, product: "for_you", limit: SHOWN } as const;
-    const answer = await previewRanking(server.rank, request, server.startedMs);
-    const url = addressOf(server);
-    process.stdout.write(
-      `\nThe timeline of user ${viewer} (weights “${answer.query.weights.name}”):\n\n${timelineTable(answer)}\n\n${urls(settings, url, viewer)}\n`,
-    );
+    try {
+      process.stdout.write(await greeting(settings, server));
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
   });
+}
+
+/** One ranked timeline and where to ask for more. */
+async function greeting(settings: Settings, server: Server): Promise<string> {
+  const viewer = someViewer(server.rank);
+  const request = { user_id: viewer, product: "for_you", limit: SHOWN } as const;
+  const answer = await previewRanking(server.rank, request, server.startedMs);
+  const title = `The timeline of user ${viewer} (weights “${answer.query.weights.name}”):`;
+  return `\n${title}\n\n${timelineTable(answer)}\n\n${urls(settings, addressOf(server), viewer)}\n`;
 }
 
 /** Makes what is missing, each step in the order in which it needs the ones before. */
