@@ -138,8 +138,11 @@ async function open(
     graph: broadcast.graph,
     clock,
   });
-  const onError = (error: unknown): void =>
-    logger.error({ err: error }, "work after an answer failed");
+  const failed =
+    (what: string) =>
+    (error: unknown): void =>
+      logger.error({ err: error }, `${what} failed`);
+  const onError = failed("work after an answer");
   const after = new AfterAnswers(onError);
   const exposures = exposureLogger(
     async (event) => void (await intake.write([event])),
@@ -184,13 +187,13 @@ async function open(
     const nowMs = clock.nowMs();
     broadcast.trim(nowMs);
     rankings.sweep(nowMs);
-    void roller.roll(nowMs).catch(onError);
+    void roller.roll(nowMs).catch(failed("rolling the log into segments"));
   }, MINUTE_MS);
   opened.push(() => clearInterval(upkeep));
   // Moves by another process are seen by looking.
   const refresh = setInterval(() => {
-    void weights.refresh().catch(onError);
-    void experiments.refresh().catch(onError);
+    void weights.refresh().catch(failed("following the weights"));
+    void experiments.refresh().catch(failed("following the experiments"));
   }, SECOND_MS);
   opened.push(() => clearInterval(refresh));
 
