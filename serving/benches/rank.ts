@@ -9,6 +9,7 @@ import { pino } from "pino";
 import { openDataDir } from "../../datasets/storage/data-dir.ts";
 import { RoostError } from "../../errors.ts";
 import { readBundle } from "../../features/bundle.ts";
+import type { RequestRecord } from "../pipeline/record.ts";
 import { previewRanking } from "../rank-service.ts";
 import { openServer, type Server } from "../server.ts";
 import { loadSettings } from "../settings.ts";
@@ -93,6 +94,8 @@ async function measure(server: Server, space: string) {
   const rounds: Round[] = [];
   const stages = new Map<string, number[]>();
   const requests = Number(flags.requests);
+  // The fewest of any measured request: what was served is held back from the next, so it could shrink.
+  let heavyRows = Number.POSITIVE_INFINITY;
   for (let i = -WARM_UP; i < requests; i++) {
     const viewer = viewers[(i + WARM_UP) % viewers.length] as Viewer;
     // Alternated, so that both see the same machine.
@@ -105,6 +108,7 @@ async function measure(server: Server, space: string) {
         : { request_ms: second, raw_ort_ms: first },
     );
     const { record } = await previewRanking(server.rank, request(viewer.userId));
+    heavyRows = Math.min(heavyRows, rowsInto(record, "heavy_model"));
     for (const [stage, ms] of Object.entries(record.stageMs)) {
       const list = stages.get(stage) ?? [];
       list.push(ms);
@@ -125,7 +129,11 @@ async function measure(server: Server, space: string) {
       figure("rank_p99_ms", quantile(request_ms, 0.99), "ms"),
       figure("raw_ort_p50_ms", rawP50, "ms"),
       { ...figure("overhead_p50_ms", overhead, "ms"), asked: "≤ 12", ok: overhead <= 12 },
-      { ...figure("heavy_rows", HEAVY_ROWS, "rows"), asked: "= 500", ok: true },
+      {
+        ...figure("heavy_rows", heavyRows, "rows"),
+        asked: `= ${HEAVY_ROWS}`,
+        ok: heavyRows === HEAVY_ROWS,
+      },
       {
         ...figure("heavy_params", heavy.parameters, "parameters"),
         asked: "400000–500000",
@@ -145,14 +153,16 @@ interface Viewer {
 const request = (userId: string) =>
   ({ user_id: userId, product: "for_you", limit: LIMIT }) as const;
 
+const rowsInto = ({ components }: RequestRecord, component: string): number =>
+  components.find(({ name }) => name === component)?.rowsIn ?? 0;
+
 /** Viewers for whom the heavy ranker scores exactly HEAVY_ROWS. */
 async function viewersWithEnough(server: Server): Promise<Viewer[]> {
   const viewers: Viewer[] = [];
   for (const userId of server.rank.graph.users()) {
     const { record } = await previewRanking(server.rank, request(userId));
-    const heavy = record.components.find(({ name }) => name === "heavy_model");
-    const light = record.components.find(({ name }) => name === "light_model");
-    if (heavy?.rowsIn === HEAVY_ROWS) viewers.push({ userId, lightRows: light?.rowsIn ?? 0 });
+    if (rowsInto(record, "heavy_model") === HEAVY_ROWS)
+      viewers.push({ userId, lightRows: rowsInto(record, "light_model") });
     if (viewers.length === VIEWERS) return viewers;
   }
   throw new RoostError(
