@@ -1,9 +1,9 @@
 import { getEventListeners } from "node:events";
-import type { Worker } from "node:worker_threads";
+import { Worker } from "node:worker_threads";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { random } from "../../datasets/random.ts";
 import { InferencePool, type InferencePoolOptions } from "./inference-pool.ts";
-import { startSession } from "./start-session.ts";
+import { type StartSession, startSession } from "./start-session.ts";
 import { type TinyModel, tinyBundle, tinyOutputs } from "./tiny-model.fixture.ts";
 
 const TINY: TinyModel = { weights: [1, -2, 0.5, 0.25], bias: [0.1, -0.1] };
@@ -33,6 +33,14 @@ const started = async (
   open.push(pool);
   return pool;
 };
+const threadOf = (target: string): StartSession => {
+  const entry = new URL("../../worker.mjs", import.meta.url);
+  return (settings) => new Worker(entry, { workerData: { target, ...settings } });
+};
+/** Threads that end at their first run, or while they start. */
+const startExiting = threadOf(new URL("./exiting-session.fixture.ts", import.meta.url).href);
+const startEnding = threadOf("data:text/javascript,process.exit(1)");
+
 /** A pool and the worker threads that it starts. */
 const watched = async (model: TinyModel) => {
   const workers: Worker[] = [];
@@ -130,17 +138,19 @@ test("an input that the model itself refuses fails that run only", async () => {
 });
 
 test("a worker that dies fails the run that it was in, is replaced, and the next run is answered", async () => {
-  const { pool, workers } = await watched(SLOW);
+  let starts = 0;
+  const pool = await started(SLOW, {
+    startSession: (settings) => (starts++ === 0 ? startExiting : startSession)(settings),
+  });
   const x = features(4000);
   const running = pool.run(x, NO_IDS, 4000, NEVER);
   const waiting = pool.run(x, NO_IDS, 4000, NEVER);
-  void workers[0]?.terminate();
   await expect(running).rejects.toMatchObject({
     code: "INFERENCE_FAILED",
     message: expect.stringContaining("the worker died"),
   });
   expect(await waiting).toHaveLength(8000);
-  expect(workers).toHaveLength(2);
+  expect(starts).toBe(2);
 });
 
 test("a worker that dies between runs is not noticed by them", async () => {
@@ -153,12 +163,7 @@ test("a worker that dies between runs is not noticed by them", async () => {
 test("a worker that can never be started again is given up by name, and waiting runs are refused", async () => {
   let starts = 0;
   const pool = await started(TINY, {
-    startSession: (settings) => {
-      const worker = startSession(settings);
-      if (++starts > 1) void worker.terminate();
-      else worker.on("message", () => setImmediate(() => void worker.terminate()));
-      return worker;
-    },
+    startSession: (settings) => (starts++ === 0 ? startExiting : startEnding)(settings),
   });
   await expect(pool.run(features(1), NO_IDS, 1, NEVER)).rejects.toMatchObject({
     code: "INFERENCE_FAILED",
