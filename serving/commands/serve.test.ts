@@ -92,6 +92,18 @@ test("serve answers on the printed address and ends with code 0 on SIGTERM, its 
   expect(existsSync(join(space, "lock"))).toBe(false);
 });
 
+test("a server that other machines can reach says that nothing guards it, unless a token does", async () => {
+  const warning = "set ROOST_OPERATOR_TOKEN";
+  const open = await serve(space, "--host", "0.0.0.0");
+  await expect.poll(open.output, { timeout: 10_000 }).toContain(warning);
+  open.child.kill("SIGTERM");
+  await open.ended;
+  const guarded = await serve(space, "--host", "0.0.0.0", "--operator-token", "0123456789abcdef");
+  guarded.child.kill("SIGTERM");
+  await guarded.ended;
+  expect(guarded.output()).not.toContain(warning);
+});
+
 test("npm start serves a space that is ready, prints a ranked timeline, and SIGTERM to npm ends the server too", async () => {
   const server = await running("npm", ["start"], { ROOST_DATA_DIR: space, ROOST_PORT: "0" });
   await expect.poll(server.output, { timeout: 20_000 }).toContain("metrics");

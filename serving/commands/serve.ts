@@ -15,6 +15,8 @@ export function serveCommand(): Command {
   });
 }
 
+const LOOPBACK = /^(localhost|127(\.\d+){3}|::1)$/;
+
 /** Opens the server, its port, and ends it cleanly on SIGTERM and SIGINT. */
 export async function listen(settings: Settings, logger: Logger): Promise<Server> {
   const server = await openServer(settings, logger);
@@ -40,6 +42,11 @@ export async function listen(settings: Settings, logger: Logger): Promise<Server
       error,
     );
   }
+  if (settings.operatorToken === undefined && !LOOPBACK.test(settings.host))
+    logger.warn(
+      { host: settings.host },
+      "whoever reaches the port may move versions; set ROOST_OPERATOR_TOKEN",
+    );
   return server;
 }
 
