@@ -3,11 +3,8 @@ import { aucMetric } from "../../experiments/metrics/auc.ts";
 import { bootstrap, type Interval } from "../../experiments/metrics/bootstrap.ts";
 import { type Calibration, calibration } from "../../experiments/metrics/calibration.ts";
 import { type Comparison, compareScorers } from "../../experiments/metrics/compare.ts";
-import { groupedAucMetric } from "../../experiments/metrics/grouped-auc.ts";
-import type { Metric } from "../../experiments/metrics/metric.ts";
-import { normalizedEntropyMetric } from "../../experiments/metrics/normalized-entropy.ts";
-import { prAucMetric } from "../../experiments/metrics/pr-auc.ts";
 import type { ScoredRows } from "../../experiments/metrics/scored-rows.ts";
+import { BINARY_HEAD_METRICS } from "../../experiments/metrics/standard.ts";
 import type { TrainingRows } from "../../features/rows.ts";
 
 /** Scorer → predictions [n, heads] in the order of the rows' heads; NaN columns for heads that it lacks. */
@@ -35,13 +32,6 @@ export interface HeadReportOptions {
   readonly main: string;
   readonly trainingPositives: Readonly<Record<string, number>>;
 }
-
-const METRICS: readonly Metric[] = [
-  aucMetric,
-  groupedAucMetric,
-  prAucMetric,
-  normalizedEntropyMetric,
-];
 
 /** Judges every binary head of the rows under every scorer. Heads with one class only get no metrics. */
 export function headReports(
@@ -83,7 +73,7 @@ function headReport(
   const judged = positives > 0 && positives < observed;
   for (const [scorer, each] of judged ? scored : []) {
     metrics[scorer] = {};
-    for (const metric of METRICS)
+    for (const metric of BINARY_HEAD_METRICS)
       metrics[scorer][metric.name] = bootstrap(metric, each, { seed, rounds });
     if (scorer !== main && mainRows !== undefined)
       comparisons[scorer] = compareScorers(aucMetric, each, mainRows.scores, { seed, rounds });
