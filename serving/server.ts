@@ -100,6 +100,10 @@ async function open(
   closeAll: () => Promise<void>,
 ): Promise<Server> {
   const { time = MACHINE_TIME, candidateLogShare = CANDIDATE_LOG_SHARE } = options;
+  const failed =
+    (what: string) =>
+    (error: unknown): void =>
+      logger.error({ err: error }, `${what} failed`);
   const dir = openDataDir(settings.dataDir, "own");
   opened.push(() => dir.close());
   const clock = openClock(settings, dir, time);
@@ -128,8 +132,10 @@ async function open(
   const weights = new LiveConfig(versions, WEIGHTS_KIND, "current", report);
   const experiments = new LiveConfig(versions, EXPERIMENTS_KIND, "current", report);
   const take = options.configuration === "as_is" ? takeFirst : follow;
-  opened.push(await take(weights, weightsPath(settings), clock));
-  opened.push(await take(experiments, settings.experimentsFile, clock));
+  opened.push(await take(weights, weightsPath(settings), clock, failed("following the weights")));
+  opened.push(
+    await take(experiments, settings.experimentsFile, clock, failed("following the experiments")),
+  );
 
   const intake = new EventIntake({
     log,
@@ -138,10 +144,6 @@ async function open(
     graph: broadcast.graph,
     clock,
   });
-  const failed =
-    (what: string) =>
-    (error: unknown): void =>
-      logger.error({ err: error }, `${what} failed`);
   const onError = failed("work after an answer");
   const after = new AfterAnswers(onError);
   const exposures = exposureLogger(
@@ -325,6 +327,7 @@ async function follow<T>(
   config: LiveConfig<T>,
   path: string | undefined,
   clock: ServerClock,
+  onError: (error: unknown) => void,
 ): Promise<() => Promise<void>> {
   const text = await textOf(path);
   const name = path ?? NO_FILE.path;
@@ -335,7 +338,7 @@ async function follow<T>(
   const watch: FileWatch = watchFile(
     path,
     (edited) => config.offerFile(edited, path, clock.nowMs()),
-    () => {},
+    onError,
   );
   return () => watch.close();
 }

@@ -16,7 +16,7 @@ const RequestContext = z
       .min(-840)
       .max(840)
       .optional()
-      .describe("Offset of the viewer's wall clock from UTC; the profile's when absent"),
+      .describe("Offset of the viewer's wall clock from UTC"),
     country: z.string().min(2).max(8).optional(),
     language: z.string().min(2).max(8).optional(),
     surface: z.string().min(1).max(64).optional().describe("The screen that shows the page"),
@@ -26,7 +26,9 @@ const RequestContext = z
       .optional()
       .describe("Experiment key → arm to serve whatever the hash says; never logged as exposure"),
   })
-  .describe("What is known of the moment of the request");
+  .describe(
+    "What is known of the moment of the request. Features read `surface` only; the rest is for conditions of experiments",
+  );
 
 /** Weights by head. The sign says what the head means, so it cannot be turned round here. */
 const weightOf = (head: Head) =>
