@@ -70,6 +70,8 @@ export interface RankParts {
 
 /** Time kept back from the caller's deadline for building and sending the answer. */
 const ANSWER_MS = 5;
+/** Kept explanations of 18 heads take 27 times the memory of the plain items: 1.2 MB a ranking against 45 kB. */
+const EXPLAINED_COST = 28;
 /** An expired cursor must not bring back what its ranking served: look as far back as the history goes. */
 const EXPIRED_LOOK_BACK_MS = 86_400_000;
 
@@ -349,6 +351,7 @@ function keep(
     page: page.length,
     ranking: {
       query: { ...asServed(query, table), seenIds: new Set(), servedIds: new Set() },
+      cost: explain ? EXPLAINED_COST : 1,
       items: explain
         ? items.map((item, i) => ({
             ...item,

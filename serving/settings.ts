@@ -92,7 +92,9 @@ export const SettingsSchema = z.strictObject({
     .min(1)
     .max(10_000_000)
     .default(10_000)
-    .describe("Rankings kept for paging; the least recently used go first"),
+    .describe(
+      "Rankings kept for paging, about 45 kB each; one with explanations counts as 28. The least recently used go first",
+    ),
   cursorSecret: z
     .string()
     .min(32, "must be at least 32 characters")

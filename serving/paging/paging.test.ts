@@ -101,6 +101,24 @@ test("beyond the capacity the least recently read ranking goes", () => {
   expect(store.size).toBe(3);
 });
 
+test("a dear ranking takes the place of several, and gives it back when it goes", () => {
+  const { store } = make(1_000, 10);
+  for (let i = 0; i < 10; i++) store.put(`r${i}`, { items: [] }, 0);
+  store.put("dear", { items: [], cost: 7 }, 0);
+  expect(store.size).toBe(4);
+  expect(store.get("r6", 1)).toBeUndefined();
+  expect(store.get("r7", 1)).toBeDefined();
+  store.put("dearer", { items: [], cost: 50 }, 1);
+  expect(store.size).toBe(1);
+  store.forget(() => true);
+  for (let i = 0; i < 12; i++) store.put(`s${i}`, { items: [] }, 2);
+  expect(store.size).toBe(10);
+  expect(store.get("s3", 5_000)).toBeUndefined();
+  store.sweep(5_000);
+  for (let i = 0; i < 12; i++) store.put(`t${i}`, { items: [] }, 5_000);
+  expect(store.size).toBe(10);
+});
+
 test("more than 500 items, or an id that is in use, is refused", () => {
   const { store } = make();
   store.put("r", { items: ids(500) }, 0);
