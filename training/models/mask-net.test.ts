@@ -12,7 +12,7 @@ test("the graph equals the paper's formulas written out in plain loops", async (
   const parameters = new ParameterSet();
   const x = input("x", ["n", 3]);
   const biases = Float32Array.of(-1, 0.5);
-  const y = maskNet(x, CONFIG, biases, parameters, random(1, "net"));
+  const y = maskNet(x, CONFIG, { biases }, parameters, random(1, "net"));
   const draws = random(2, "weights");
   for (const data of parameters.weights.values())
     for (let i = 0; i < data.length; i++) data[i] = (data[i] as number) + 0.3 * draws.normal();
@@ -51,12 +51,36 @@ test("the graph equals the paper's formulas written out in plain loops", async (
   const shared = relu(dense(joined, w("trunk_0"), w("trunk_bias_0")));
   const towers = relu(dense(shared, w("tower_in"), w("tower_in_bias")));
   for (let head = 0; head < 2; head++) {
-    let logit = w("tower_out_bias")[head] as number;
+    let logit = w("head_bias")[head] as number;
     for (let i = 0; i < 3; i++) logit += (row[i] as number) * (w("wide")[i * 2 + head] as number);
     for (let unit = head * 2; unit < head * 2 + 2; unit++)
       logit += (towers[unit] as number) * (w("tower_out")[unit] as number);
     expect(out?.[head]).toBeCloseTo(logit, 5);
   }
+  await session.release();
+});
+
+test("heads of one tower differ by their biases only, others do not", async () => {
+  const parameters = new ParameterSet();
+  const x = input("x", ["n", 3]);
+  const biases = Float32Array.of(-1, 0.5, -4);
+  const y = maskNet(x, CONFIG, { biases, towers: [0, 1, 0] }, parameters, random(1, "net"));
+  expect(y.shape).toEqual(["n", 3]);
+  const draws = random(2, "weights");
+  for (const [name, data] of parameters.weights)
+    if (name !== "head_bias")
+      for (let i = 0; i < data.length; i++) data[i] = (data[i] as number) + 0.3 * draws.normal();
+  const session = await onnxSession(toOnnx({ outputs: { y }, weights: parameters.weights }), 1);
+  const rows = Float32Array.of(0.4, -1.2, 0.9, -0.3, 0.8, 2);
+  const { y: out } = await session.run({ x: { data: rows, shape: [2, 3] } });
+  const [a, b] = [(out as Float32Array).slice(0, 3), (out as Float32Array).slice(3)] as const;
+  expect((a[0] as number) + 1).toBeCloseTo((a[2] as number) + 4, 5);
+  expect((b[0] as number) + 1).toBeCloseTo((b[2] as number) + 4, 5);
+  expect(a[0]).not.toBeCloseTo(b[0] as number, 3);
+  expect((a[0] as number) - (b[0] as number)).not.toBeCloseTo(
+    (a[1] as number) - (b[1] as number),
+    3,
+  );
   await session.release();
 });
 

@@ -16,10 +16,21 @@ export interface MaskNetConfig {
   readonly tower: number;
 }
 
+/** What the heads start from and which of them share a tower. */
+export interface MaskNetHeads {
+  /** Starting logit of each head: the log-odds of its base rate. */
+  readonly biases: Float32Array;
+  /**
+   * Tower of each head, numbered from 0 without gaps; one each by default. Heads with the same number get the same score
+   * up to their biases.
+   */
+  readonly towers?: readonly number[];
+}
+
 /**
  * Parallel MaskNet: x [n, d] → logits [n, heads]. `dropout` [n, trunk's last] multiplies what the towers read.
  * Each block is relu(LN(W·(x ⊙ mask))) with mask = W2·relu(W1·x), the blocks are joined, a shared trunk follows, then
- * one small tower a head.
+ * one small tower a head (or one for several, see `MaskNetHeads`).
  * Source: Wang, She, Zhang (2021), "MaskNet", §3.2–3.4 and fig. 3 (parallel); the-algorithm-ml, recap/model/mask_net.py.
  * Deviations: mask biases start at 1, so that training starts from a plain network; and a linear term over x is added to
  * the logits, which learns a head with few positives sooner than its tower does (Cheng et al. (2016), "Wide & deep").
@@ -27,7 +38,7 @@ export interface MaskNetConfig {
 export function maskNet(
   x: Value,
   config: MaskNetConfig,
-  biases: Float32Array,
+  { biases, towers: towerOf = Array.from(biases.keys()) }: MaskNetHeads,
   parameters: ParameterSet,
   random: Random,
   dropout?: Value,
@@ -71,24 +82,41 @@ export function maskNet(
     );
   });
   if (dropout) shared = ops.mul(shared, dropout);
-  const deep = towers(shared, config.tower, biases, parameters, random);
-  return ops.add(deep, ops.matmul(x, parameters.add("wide", [width, biases.length], filled(0))));
+  const heads = biases.length;
+  const count = 1 + Math.max(...towerOf);
+  const deep = towers(shared, config.tower, count, parameters, random);
+  const wide = ops.matmul(x, parameters.add("wide", [width, count], filled(0)));
+  const scores = ops.add(deep, wide); // [n, towers]
+  const logits = count === heads ? scores : ops.matmul(scores, spread(towerOf, count)); // [n, heads]
+  return ops.add(
+    logits,
+    parameters.add("head_bias", [heads], (data) => data.set(biases)),
+  );
+}
+
+/** The constant [towers, heads] that hands each head its tower's score. */
+function spread(towerOf: readonly number[], count: number): Value {
+  const heads = towerOf.length;
+  const matrix = new Float32Array(count * heads);
+  towerOf.forEach((tower, head) => {
+    matrix[tower * heads + head] = 1;
+  });
+  return constant(matrix, [count, heads]);
 }
 
 /**
- * One tower a head, relu(W·x) then a weighted sum, as two wide products: the first layers of all heads side by side,
- * the second a block-diagonal matrix. `biases`: each head's starting logit, the log-odds of its base rate.
+ * Towers, relu(W·x) then a weighted sum, as two wide products: the first layers of all side by side, the second a
+ * block-diagonal matrix.
  */
 function towers(
   x: Value,
   size: number,
-  biases: Float32Array,
+  count: number,
   parameters: ParameterSet,
   random: Random,
 ): Value {
-  const heads = biases.length;
   const from = x.shape[1] as number;
-  const wide = heads * size;
+  const wide = count * size;
   const hidden = ops.relu(
     ops.add(
       ops.matmul(
@@ -97,13 +125,12 @@ function towers(
       ),
       parameters.add("tower_in_bias", [wide], filled(0)),
     ),
-  ); // [n, heads · size]
-  const diagonal = new Float32Array(wide * heads);
-  for (let unit = 0; unit < wide; unit++) diagonal[unit * heads + Math.floor(unit / size)] = 1;
+  ); // [n, towers · size]
+  const diagonal = new Float32Array(wide * count);
+  for (let unit = 0; unit < wide; unit++) diagonal[unit * count + Math.floor(unit / size)] = 1;
   const outWeights = parameters.add("tower_out", [wide, 1], (data) =>
     glorotUniform(random)(data, size, 1),
   );
-  const out = ops.mul(outWeights, constant(diagonal, [wide, heads])); // [heads · size, heads]
-  const bias = parameters.add("tower_out_bias", [heads], (data) => data.set(biases));
-  return ops.add(ops.matmul(hidden, out), bias);
+  const out = ops.mul(outWeights, constant(diagonal, [wide, count])); // [towers · size, towers]
+  return ops.matmul(hidden, out);
 }

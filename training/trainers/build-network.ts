@@ -12,6 +12,7 @@ import { type HeadStatistics, startingLogit } from "./head-statistics.ts";
 import type { RankerNetwork } from "./ranker-network.ts";
 import type { HeavyOptions } from "./ranker-options.ts";
 import { featureColumns } from "./row-columns.ts";
+import { sharedTowers } from "./shared-towers.ts";
 
 /** Training rows that input statistics are taken from, evenly over time: means are steady long before this many. */
 const STATISTICS_ROWS = 200_000;
@@ -87,11 +88,12 @@ export function heavyNetwork(request: NetworkRequest, options: HeavyOptions): Ra
   const last = options.trunk.at(-1) ?? options.blocks * options.blockOutput;
   const mask = dropout > 0 ? input("dropout", ["n", last]) : undefined;
   const draws = random(seed, "weights");
+  const towers = sharedTowers(heads);
   const network = (ids: Value | undefined, dropped?: Value): Value =>
     maskNet(
       ids ? ops.concat([transformed, ids], 1) : transformed,
       options,
-      biases,
+      { biases, towers },
       parameters,
       draws,
       dropped,
