@@ -54,8 +54,7 @@ export function inNetworkPosts(store: PostStore, request: InNetworkRequest): Sto
       take(store.byAuthor(authorId, "secondary"), IN_NETWORK_LIMITS.secondary);
     }
   }
-  found.sort(newestFirst);
-  return found.length > limit ? found.slice(0, limit) : found;
+  return newest(found, limit);
 
   function take(list: readonly StoredPost[], most: number): void {
     let taken = 0;
@@ -85,5 +84,35 @@ function eligible(store: PostStore, post: StoredPost, request: InNetworkRequest)
   );
 }
 
-const newestFirst = (a: StoredPost, b: StoredPost): number =>
-  b.createdAtMs - a.createdAtMs || compareIds(a.postId, b.postId);
+/** The `limit` newest, newest first, ties by id. */
+function newest(posts: readonly StoredPost[], limit: number): StoredPost[] {
+  const n = posts.length;
+  if (n === 0) return [];
+  // Sorting numbers natively is several times as fast as comparing posts: age and place share one exact integer.
+  let latestMs = 0;
+  for (const { createdAtMs } of posts) latestMs = Math.max(latestMs, createdAtMs);
+  const keys = new Float64Array(n);
+  for (let i = 0; i < n; i++) keys[i] = (latestMs - (posts[i] as StoredPost).createdAtMs) * n + i;
+  keys.sort();
+  const sorted: StoredPost[] = [];
+  let tied = 0;
+  for (let i = 0; i < n; i++) {
+    const post = posts[(keys[i] as number) % n] as StoredPost;
+    const before = sorted[tied];
+    if (before !== undefined && before.createdAtMs !== post.createdAtMs) {
+      orderTies(sorted, tied);
+      if (sorted.length >= limit) return sorted.slice(0, limit);
+      tied = sorted.length;
+    }
+    sorted.push(post);
+  }
+  orderTies(sorted, tied);
+  return sorted.length > limit ? sorted.slice(0, limit) : sorted;
+}
+
+/** Orders the posts from `start` on, all of one moment, by id. */
+function orderTies(posts: StoredPost[], start: number): void {
+  if (posts.length - start < 2) return;
+  const tied = posts.splice(start).sort((a, b) => compareIds(a.postId, b.postId));
+  for (const post of tied) posts.push(post);
+}

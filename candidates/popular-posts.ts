@@ -20,6 +20,8 @@ interface Popularity {
   /** Decayed to `lastMs`. */
   count: number;
   lastMs: number;
+  /** Deleted or forgotten since the order was made. */
+  gone?: true;
 }
 
 /**
@@ -59,20 +61,19 @@ export class PopularPosts {
       const amount = DELIBERATE.has(event.head) ? 1 : OTHER;
       add(post, event.time_ms, (event.undo ? -1 : 1) * head.sign * amount);
     } else if (event.type === "post_deleted") {
-      this.#posts.delete(event.post_id);
+      this.#forget(this.#posts.get(event.post_id));
       this.#tombstones.set(event.post_id, event.time_ms);
     } else if (event.type === "user_deleted") {
       this.#deletedAuthors.set(event.user_id, event.time_ms);
       for (const post of this.#posts.values())
-        if (post.authorId === event.user_id) this.#posts.delete(post.postId);
+        if (post.authorId === event.user_id) this.#forget(post);
     }
   }
 
   /** Forgets posts and deletions past retention. */
   trim(nowMs: number): void {
     const oldest = nowMs - this.#retentionMs;
-    for (const post of this.#posts.values())
-      if (post.createdAtMs < oldest) this.#posts.delete(post.postId);
+    for (const post of this.#posts.values()) if (post.createdAtMs < oldest) this.#forget(post);
     for (const tombstones of [this.#tombstones, this.#deletedAuthors])
       for (const [id, deletedAt] of tombstones) if (deletedAt < oldest) tombstones.delete(id);
   }
@@ -94,7 +95,7 @@ export class PopularPosts {
       if (postIds.length >= limit) break;
       if (languages.size > 0 && post.language !== undefined && !languages.has(post.language))
         continue;
-      if (post.createdAtMs > nowMs || !this.#posts.has(post.postId)) continue;
+      if (post.createdAtMs > nowMs || post.gone) continue;
       if (!wanted(post.postId, post.authorId, post.createdAtMs)) continue;
       postIds.push(post.postId);
       authorIds.push(post.authorId);
@@ -128,6 +129,12 @@ export class PopularPosts {
     for (const [id, time] of tombstones) this.#tombstones.set(id, time);
     for (const [id, time] of deletedAuthors) this.#deletedAuthors.set(id, time);
     this.#orderedAtMs = Number.NEGATIVE_INFINITY;
+  }
+
+  #forget(post: Popularity | undefined): void {
+    if (post === undefined) return;
+    post.gone = true;
+    this.#posts.delete(post.postId);
   }
 
   #refresh(nowMs: number): void {

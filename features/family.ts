@@ -22,12 +22,23 @@ export interface RowContext {
   /** The post's topics, most likely first: how many, their weights (sum 1), their vectors. */
   topicCount: number;
   readonly topicWeight: Float64Array;
-  readonly topics: (Float64Array | undefined)[];
-  readonly userTopics: (Float64Array | undefined)[];
+  readonly topics: TopicCell[];
   /** The viewer's interests by topic; undefined where no topic is known. */
   interests: ViewerInterests | undefined;
   /** Where the author's topics begin in `author`. */
   authorTopicsAt: number;
+}
+
+/** A topic as one request meets it; what families compute of it is the same for every post and kept here. */
+export interface TopicCell {
+  /** The topic's hash. */
+  readonly topic: number;
+  readonly state: Float64Array | undefined;
+  /** The viewer's state towards the topic. */
+  readonly userState: Float64Array | undefined;
+  /** What the `topic` and the `user_topic` family make of the states; undefined until they first do. */
+  values: Float64Array | undefined;
+  userValues: Float64Array | undefined;
 }
 
 export interface FeatureSpec {

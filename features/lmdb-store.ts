@@ -166,8 +166,8 @@ function decode(bytes: Uint8Array): Float64Array {
 /** A bounded cache that forgets by generations: cheaper than exact LRU and nearly as good. */
 class VectorCache {
   readonly #limit: number;
-  #young = new Map<Entity, Map<string, Float64Array>>();
-  #old = new Map<Entity, Map<string, Float64Array>>();
+  #young = emptyMaps();
+  #old = emptyMaps();
   /** Number of young vectors. */
   #added = 0;
 
@@ -176,25 +176,27 @@ class VectorCache {
   }
 
   get(entity: Entity, key: string): Float64Array | undefined {
-    const young = this.#young.get(entity)?.get(key);
+    const young = this.#young[entity].get(key);
     if (young !== undefined) return young;
-    const old = this.#old.get(entity)?.get(key);
+    const old = this.#old[entity].get(key);
     if (old !== undefined) this.set(entity, key, old);
     return old;
   }
 
   set(entity: Entity, key: string, vector: Float64Array): void {
-    let vectors = this.#young.get(entity);
-    if (vectors === undefined) {
-      vectors = new Map();
-      this.#young.set(entity, vectors);
-    }
+    const vectors = this.#young[entity];
     const held = vectors.size;
     vectors.set(key, vector);
     this.#added += vectors.size - held;
     if (this.#added < this.#limit) return;
     this.#old = this.#young;
-    this.#young = new Map();
+    this.#young = emptyMaps();
     this.#added = 0;
   }
 }
+
+const emptyMaps = (): Record<Entity, Map<string, Float64Array>> =>
+  Object.fromEntries(ENTITIES.map((entity) => [entity, new Map<string, Float64Array>()])) as Record<
+    Entity,
+    Map<string, Float64Array>
+  >;

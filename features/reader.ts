@@ -5,7 +5,7 @@ import { globalRate } from "./families/global.ts";
 import { isCreated, POST } from "./families/post-content.ts";
 import { authorTopics, topicShares } from "./families/topic-shares.ts";
 import { viewerTopics } from "./families/viewer-topics.ts";
-import type { FeatureFamily, RowContext } from "./family.ts";
+import type { FeatureFamily, RowContext, TopicCell } from "./family.ts";
 import { FAMILY_OF, type IdColumn, OFFSETS, unknownFeatures } from "./registry.ts";
 import { INTEREST } from "./signals.ts";
 import { type InterestOffsets, ViewerInterests } from "./viewer-interests.ts";
@@ -36,8 +36,14 @@ export class FeatureReader {
   readonly #requestSteps: Step[] = [];
   /** Of families whose values depend on the request and the author alone: computed once per author of a request. */
   readonly #authorSteps: Step[] = [];
+  /** Of families whose values depend on the request and the post's kind of media: computed once a kind. */
+  readonly #mediaSteps: Step[] = [];
+  /** Their columns. */
+  readonly #mediaColumns: Int32Array;
   readonly #rowSteps: Step[] = [];
   readonly #reads = new Set<Entity>();
+  readonly #readsTopics: boolean;
+  readonly #embedsAuthor: boolean;
   readonly #scratch: Float32Array;
   readonly #requestRow: Float32Array;
   readonly #context: RowContext = emptyContext();
@@ -47,8 +53,9 @@ export class FeatureReader {
   /** What the request has met so far; `#authors` maps to places in `#authorRows`, which are used again. */
   readonly #authors = new Map<string, number>();
   readonly #authorRows: AuthorRow[] = [];
-  readonly #topics = new Map<number, TopicState>();
-  readonly #media = new Map<number, Float64Array | undefined>();
+  readonly #topics = new Map<number, TopicCell>();
+  /** By kind of media, `UNKNOWN_MEDIA` for posts of which nothing is known. */
+  readonly #media = new Map<number, Float32Array>();
   #view: StateView | undefined;
   #userId = "";
 
@@ -76,6 +83,7 @@ export class FeatureReader {
       const step = { read, at: OFFSETS.get(family) as number, targets, direct };
       if (family.perRequest) this.#requestSteps.push(step);
       else if (family.reads.every((entity) => OF_AUTHOR.has(entity))) this.#authorSteps.push(step);
+      else if (family.reads.every((entity) => OF_MEDIA.has(entity))) this.#mediaSteps.push(step);
       else this.#rowSteps.push(step);
       for (const entity of family.reads) this.#reads.add(entity);
       widest = Math.max(widest, family.features.length);
@@ -83,7 +91,12 @@ export class FeatureReader {
     // A post's media and topics are the keys of these.
     if (ids.length > 0 || KEYED_BY_POST.some((entity) => this.#reads.has(entity)))
       this.#reads.add("post");
+    this.#readsTopics = this.#reads.has("topic") || this.#reads.has("user_topic");
+    this.#embedsAuthor = ids.includes("author");
     this.#scratch = new Float32Array(widest);
+    this.#mediaColumns = Int32Array.from(
+      this.#mediaSteps.flatMap(({ targets }) => [...targets].filter((target) => target >= 0)),
+    );
   }
 
   /** Begins a request: loads what depends on the viewer alone and computes those features once. */
@@ -138,10 +151,11 @@ export class FeatureReader {
     const author = this.#loadAuthor(authorId);
     matrix.set(author.values, start);
     this.#loadPost(postId);
+    this.#copyMedia(matrix, start);
     for (let s = 0; s < this.#rowSteps.length; s++)
       this.#run(this.#rowSteps[s] as Step, matrix, start);
     for (let k = 0; k < this.ids.length; k++)
-      idMatrix[row * this.ids.length + k] = this.#id(this.ids[k] as IdColumn, authorId);
+      idMatrix[row * this.ids.length + k] = this.#id(this.ids[k] as IdColumn, author);
   }
 
   /** The request's and this author's values as a row; the author's vector is put into the context. */
@@ -160,17 +174,15 @@ export class FeatureReader {
     this.#authors.set(key, place);
     let row = this.#authorRows[place];
     if (row === undefined) {
-      row = { author: undefined, values: new Float32Array(this.features.length) };
+      row = { author: undefined, hash: 0, values: new Float32Array(this.features.length) };
       this.#authorRows.push(row);
     }
-    context.author =
-      authorId !== undefined && this.#reads.has("author")
-        ? view.get("author", authorId)
-        : undefined;
+    const asked = authorId !== undefined;
+    context.author = asked && this.#reads.has("author") ? view.get("author", authorId) : undefined;
     row.author = context.author;
+    row.hash = this.#embedsAuthor && asked ? remembered(this.#authorHash, "author", authorId) : 0;
     if (this.#reads.has("user_author")) {
       const user = this.#userId;
-      const asked = authorId !== undefined;
       context.userAuthor = asked ? view.get("user_author", pairKey(user, authorId)) : undefined;
       context.authorUser = asked ? view.get("user_author", pairKey(authorId, user)) : undefined;
     }
@@ -185,42 +197,56 @@ export class FeatureReader {
     context.post = reads.has("post") ? (this.#view as StateView).get("post", postId) : undefined;
     const post = context.post;
     context.topicCount = 0;
-    context.userMedia = undefined;
-    if (!isCreated(post)) return;
-    if (reads.has("user_media")) context.userMedia = this.#mediaState(post[POST.media] as number);
-    if (!reads.has("topic") && !reads.has("user_topic")) return;
+    if (!isCreated(post) || !this.#readsTopics) return;
     for (let i = 0; i < TOPICS_PER_POST; i++) {
       const topic = post[POST.topics + 2 * i] as number;
       if (topic === 0) break;
-      const state = this.#topicState(topic);
       context.topicWeight[i] = post[POST.topics + 2 * i + 1] as number;
-      context.topics[i] = state.topic;
-      context.userTopics[i] = state.userTopic;
+      context.topics[i] = this.#topicCell(topic);
       context.topicCount = i + 1;
     }
   }
 
-  #mediaState(media: number): Float64Array | undefined {
-    if (this.#media.has(media)) return this.#media.get(media);
-    const view = this.#view as StateView;
-    const state = view.get("user_media", pairKey(this.#userId, String(media)));
-    this.#media.set(media, state);
-    return state;
+  /** Writes the values that depend on the loaded post's kind of media. */
+  #copyMedia(matrix: Float32Array, start: number): void {
+    if (this.#mediaColumns.length === 0) return;
+    const { post } = this.#context;
+    const media = isCreated(post) ? (post[POST.media] as number) : UNKNOWN_MEDIA;
+    const values = this.#media.get(media) ?? this.#loadMedia(media);
+    for (let i = 0; i < this.#mediaColumns.length; i++) {
+      const column = this.#mediaColumns[i] as number;
+      matrix[start + column] = values[column] as number;
+    }
   }
 
-  #topicState(topic: number): TopicState {
+  #loadMedia(media: number): Float32Array {
+    const context = this.#context;
+    context.userMedia =
+      media === UNKNOWN_MEDIA
+        ? undefined
+        : (this.#view as StateView).get("user_media", pairKey(this.#userId, String(media)));
+    const values = new Float32Array(this.features.length);
+    for (const step of this.#mediaSteps) this.#run(step, values, 0);
+    this.#media.set(media, values);
+    return values;
+  }
+
+  #topicCell(topic: number): TopicCell {
     const known = this.#topics.get(topic);
     if (known !== undefined) return known;
     const view = this.#view as StateView;
     const key = String(topic);
-    const state = {
-      topic: this.#reads.has("topic") ? view.get("topic", key) : undefined,
-      userTopic: this.#reads.has("user_topic")
+    const cell: TopicCell = {
+      topic,
+      state: this.#reads.has("topic") ? view.get("topic", key) : undefined,
+      userState: this.#reads.has("user_topic")
         ? view.get("user_topic", pairKey(this.#userId, key))
         : undefined,
+      values: undefined,
+      userValues: undefined,
     };
-    this.#topics.set(topic, state);
-    return state;
+    this.#topics.set(topic, cell);
+    return cell;
   }
 
   #run(step: Step, target: Float32Array, start: number): void {
@@ -235,11 +261,11 @@ export class FeatureReader {
     }
   }
 
-  #id(column: IdColumn, authorId: string | undefined): number {
+  #id(column: IdColumn, author: AuthorRow): number {
     const post = this.#context.post;
     switch (column) {
       case "author":
-        return authorId === undefined ? 0 : remembered(this.#authorHash, "author", authorId);
+        return author.hash;
       case "topic":
         return post?.[POST.topics] ?? 0;
       case "language":
@@ -255,19 +281,25 @@ export class FeatureReader {
 }
 
 /** Entities whose state is the same for every post of an author in one request. */
-const OF_AUTHOR: ReadonlySet<Entity> = new Set(["global", "user", "author", "user_author"]);
+const OF_AUTHOR: ReadonlySet<Entity> = new Set([
+  "global",
+  "user",
+  "user_follows",
+  "author",
+  "user_author",
+]);
+/** Entities whose state is the same for every post of one kind of media in one request. */
+const OF_MEDIA: ReadonlySet<Entity> = new Set(["global", "user", "user_follows", "user_media"]);
+const UNKNOWN_MEDIA = -1;
 /** Stands for an unknown author; no id is empty. */
 const NO_AUTHOR = "";
 
 interface AuthorRow {
   author: Float64Array | undefined;
+  /** The id's hash where a model embeds it, else 0. */
+  hash: number;
   /** Request and author features in their places [d]; the others hold nothing of use. */
   readonly values: Float32Array;
-}
-
-interface TopicState {
-  readonly topic: Float64Array | undefined;
-  readonly userTopic: Float64Array | undefined;
 }
 
 const KEYED_BY_POST = ["user_media", "topic", "user_topic"] as const;
@@ -290,6 +322,14 @@ const INTEREST_OFFSETS: InterestOffsets = {
   viewerTopics: offsetOf(viewerTopics),
 };
 
+const NO_TOPIC: TopicCell = {
+  topic: 0,
+  state: undefined,
+  userState: undefined,
+  values: undefined,
+  userValues: undefined,
+};
+
 function emptyContext(): RowContext {
   return {
     nowMs: 0,
@@ -306,8 +346,7 @@ function emptyContext(): RowContext {
     userMedia: undefined,
     topicCount: 0,
     topicWeight: new Float64Array(TOPICS_PER_POST),
-    topics: new Array(TOPICS_PER_POST).fill(undefined),
-    userTopics: new Array(TOPICS_PER_POST).fill(undefined),
+    topics: new Array(TOPICS_PER_POST).fill(NO_TOPIC),
     interests: undefined,
     authorTopicsAt: INTEREST_OFFSETS.authorTopics,
   };

@@ -37,8 +37,7 @@ const EMPTY: RowContext = {
   userMedia: undefined,
   topicCount: 0,
   topicWeight: new Float64Array(TOPICS_PER_POST),
-  topics: new Array(TOPICS_PER_POST).fill(undefined),
-  userTopics: new Array(TOPICS_PER_POST).fill(undefined),
+  topics: [],
   interests: undefined,
   authorTopicsAt: 0,
 };
@@ -53,7 +52,13 @@ function randomContext(seed: number): RowContext {
           rnd.next() < 0.2 ? 0 : rnd.next() < 0.1 ? SMALL_WORLD_START_MS : 10 * rnd.next(),
         );
   const topicCount = rnd.below(TOPICS_PER_POST + 1);
-  const many = (entity: Entity) => Array.from({ length: TOPICS_PER_POST }, () => vector(entity));
+  const topics = Array.from({ length: TOPICS_PER_POST }, (_, i) => ({
+    topic: 1 + i,
+    state: vector("topic"),
+    userState: vector("user_topic"),
+    values: undefined,
+    userValues: undefined,
+  }));
   return {
     nowMs: SMALL_WORLD_START_MS + rnd.below(1e9),
     surface: "home",
@@ -69,8 +74,7 @@ function randomContext(seed: number): RowContext {
     userMedia: vector("user_media"),
     topicCount,
     topicWeight: new Float64Array(TOPICS_PER_POST).fill(1 / Math.max(1, topicCount)),
-    topics: many("topic"),
-    userTopics: many("user_topic"),
+    topics,
     interests: undefined,
     authorTopicsAt: OFFSETS.get(authorTopics) as number,
   };

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { TOKEN_SLOTS, TOPICS_VERSION } from "./content-topics.ts";
 import { ENTITIES, type Entity } from "./entities.ts";
-import { affinity } from "./families/affinity.ts";
+import { affinity, authorAffinity } from "./families/affinity.ts";
 import { authorEngagement } from "./families/author-engagement.ts";
 import { authorProfile } from "./families/author-profile.ts";
 import { followList } from "./families/follow-list.ts";
@@ -43,6 +43,7 @@ export const FAMILIES: readonly FeatureFamily[] = [
   followList,
   viewerTopics,
   affinity,
+  authorAffinity,
 ];
 
 /** Columns of entity ids that models embed by hash; see `reader.ts`. */

@@ -33,6 +33,8 @@ const TABLE = 4 * SHARED_TOPICS;
  */
 export class ViewerInterests {
   topics = 0;
+  /** `forwardWeight` of the request's moment: what sums of forward-decayed amounts are measured in. */
+  nowWeight = 1;
   /** Followed authors whose topics are known, those of few posts counting in part. */
   followedAuthors = 0;
   /** Impressions of posts with topics, decayed. */
@@ -74,6 +76,7 @@ export class ViewerInterests {
     interestPerImpression: number,
   ): boolean {
     const now = forwardWeight(nowMs);
+    this.nowWeight = now;
     if (global === undefined || !this.#loadPrior(global, offsets.topicShares)) return false;
     this.#loadFollowed(view, offsets, userId, now);
     this.#loadEngaged(user, offsets.viewerTopics, now, interestPerImpression);

@@ -16,13 +16,18 @@ export interface ServedItem {
 /** The rows of a table as they are answered and logged. */
 export function servedItems(table: CandidateTable, rows: ArrayLike<number>): ServedItem[] {
   const inNetwork = numberColumn(table, "in_network");
-  return Array.from(rows, (row) => ({
-    postId: table.postIds[row] as string,
-    authorId: table.authorIds[row] as string,
-    score: table.score[row] as number,
-    source: table.sourceNames[table.source[row] as number] as string,
-    inNetwork: inNetwork?.[row] === 1,
-  }));
+  const items: ServedItem[] = [];
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i] as number;
+    items.push({
+      postId: table.postIds[row] as string,
+      authorId: table.authorIds[row] as string,
+      score: table.score[row] as number,
+      source: table.sourceNames[table.source[row] as number] as string,
+      inNetwork: inNetwork?.[row] === 1,
+    });
+  }
+  return items;
 }
 
 /** The query as it was served: with the log position that the ranked features reflect. */

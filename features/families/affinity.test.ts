@@ -3,11 +3,13 @@ import type { Event } from "../../datasets/events.ts";
 import { applyEvent } from "../engine.ts";
 import { MemoryState } from "../memory-store.ts";
 import { FeatureReader } from "../reader.ts";
-import { affinity } from "./affinity.ts";
+import { affinity, authorAffinity } from "./affinity.ts";
 
 const T = Date.UTC(2026, 0, 5);
 const HOUR = 3_600_000;
-const NAMES = affinity.features.map(({ name }) => name);
+const NAMES = [affinity, authorAffinity].flatMap(({ features }) =>
+  features.map(({ name }) => name),
+);
 
 const follow = (user_id: string, target_id: string): Event => ({
   type: "follow",

@@ -1,23 +1,22 @@
 import { TOPICS_PER_POST } from "../entities.ts";
 import type { FeatureFamily, RowContext } from "../family.ts";
-import { forwardWeight } from "../forward-decay.ts";
 import { AUTHOR_PRIOR, type ViewerInterests } from "../viewer-interests.ts";
 import { isCreated, POST } from "./post-content.ts";
 import { AUTHOR_TOPICS } from "./topic-shares.ts";
 
-const WIDTH = 7;
+const WIDTH = 5;
 
 /**
- * How the post and its author suit what the viewer shows an interest in: by the topics that the followed authors write
- * about, which are known from the first request on, and by how the viewer took to topics before. NaN where the post's (the
- * author's) topics are unknown; the followed authors' features also where none of them has written.
+ * How the post suits what the viewer shows an interest in: by the topics that the followed authors write about, which are
+ * known from the first request on, and by how the viewer took to topics before. NaN where the post's topics are unknown;
+ * the followed authors' features also where none of them has written.
  */
 export const affinity: FeatureFamily = {
   name: "affinity",
   version: 1,
   slots: 0,
   perRequest: false,
-  reads: ["global", "user", "user_follows", "author", "post"],
+  reads: ["global", "user", "user_follows", "post"],
   features: [
     {
       name: "affinity.followed_authors",
@@ -39,6 +38,25 @@ export const affinity: FeatureFamily = {
       name: "affinity.likeness",
       description: "cosine of the post's topics and the viewer's taste (followed and engaged)",
     },
+  ],
+  read: (context, _at, out, column) => {
+    out.fill(Number.NaN, column, column + WIDTH);
+    const { interests } = context;
+    if (interests === undefined) return;
+    const follows = interests.followedAuthors > 0;
+    if (follows) out[column] = interests.followedAuthors;
+    readPost(context, interests, follows, out, column);
+  },
+};
+
+/** The same of the author: by what the author writes about. NaN where that is unknown. */
+export const authorAffinity: FeatureFamily = {
+  name: "author_affinity",
+  version: 1,
+  slots: 0,
+  perRequest: false,
+  reads: ["global", "user", "user_follows", "author"],
+  features: [
     {
       name: "affinity.author_followed_likeness",
       description: "cosine of the author's topics and those that followed authors write about",
@@ -49,13 +67,11 @@ export const affinity: FeatureFamily = {
     },
   ],
   read: (context, _at, out, column) => {
-    out.fill(Number.NaN, column, column + WIDTH);
+    out[column] = Number.NaN;
+    out[column + 1] = Number.NaN;
     const { interests } = context;
-    if (interests === undefined) return;
-    const follows = interests.followedAuthors > 0;
-    if (follows) out[column] = interests.followedAuthors;
-    readPost(context, interests, follows, out, column);
-    readAuthor(context, interests, follows, out, column);
+    if (interests !== undefined)
+      readAuthor(context, interests, interests.followedAuthors > 0, out, column);
   },
 };
 
@@ -93,7 +109,7 @@ function readPost(
 }
 
 function readAuthor(
-  { author, authorTopicsAt, nowMs }: RowContext,
+  { author, authorTopicsAt }: RowContext,
   interests: ViewerInterests,
   follows: boolean,
   out: Float32Array,
@@ -113,11 +129,11 @@ function readAuthor(
     byPrior += posts * (prior[k] as number);
   }
   // The author's topics with AUTHOR_PRIOR posts on everybody's added, all in forward-decayed units.
-  const added = AUTHOR_PRIOR * forwardWeight(nowMs);
+  const added = AUTHOR_PRIOR * interests.nowWeight;
   const length = Math.sqrt(square + 2 * added * byPrior + added * added * interests.priorSquare);
   if (follows)
-    out[column + 5] =
+    out[column] =
       (byFollowed + added * interests.priorFollowed) / (length * interests.followedLength);
   if (follows || interests.impressions > 0)
-    out[column + 6] = (byTaste + added * interests.priorTaste) / length;
+    out[column + 1] = (byTaste + added * interests.priorTaste) / length;
 }

@@ -1,5 +1,5 @@
 import { DecayedCounters, type HalfLife } from "../decayed-counters.ts";
-import type { FeatureFamily } from "../family.ts";
+import type { FeatureFamily, RowContext, TopicCell } from "../family.ts";
 import { IMPRESSION, INTEREST, type Signal, signalIndex } from "../signals.ts";
 import { relativeRate } from "./global.ts";
 
@@ -70,34 +70,22 @@ export const topic: FeatureFamily = {
   read: (context, at, out, column) => {
     out.fill(Number.NaN, column, column + 3 + rates.length);
     let known = 0;
-    let impressions30m = 0;
-    let posts30m = 0;
-    let burst = 0;
+    let [impressions30m, posts30m, burst] = [0, 0, 0];
     rateTotals.fill(0);
     rateWeights.fill(0);
     for (let t = 0; t < context.topicCount; t++) {
-      const state = context.topics[t];
-      if (state === undefined) continue;
+      const cell = context.topics[t] as TopicCell;
+      if (cell.state === undefined) continue;
+      cell.values ??= valuesOf(context, at, cell.state);
+      const values = cell.values;
       const weight = context.topicWeight[t] as number;
-      const now = context.nowMs;
-      const short = counters.decayAt(state, at, now, "30m");
-      const day = counters.decayAt(state, at, now, "1d");
-      const block = at + counters.slots;
-      const short30m =
-        (state[block + POSTS_30M] as number) * posts.decayAt(state, block, now, "30m");
-      const posts1d = (state[block + POSTS_1D] as number) * posts.decayAt(state, block, now, "1d");
       known += weight;
-      impressions30m += weight * (state[at + IMPRESSIONS_30M] as number) * short;
-      posts30m += weight * short30m;
-      // A steady topic holds 48 times as many posts in the day's counter as in the half hour's.
-      burst += weight * Math.log((48 * short30m + 5) / (posts1d + 5));
+      impressions30m += weight * (values[0] as number);
+      posts30m += weight * (values[1] as number);
+      burst += weight * (values[2] as number);
       for (let r = 0; r < rates.length; r++) {
-        const rate = rates[r] as (typeof rates)[number];
-        const decay = rate.halfLife === "30m" ? short : day;
-        const impressions = (state[at + rate.impressions] as number) * decay;
-        if (impressions <= 1e-9) continue;
-        const total = (state[at + rate.slot] as number) * decay;
-        const value = relativeRate(context, rate.signal, total, impressions, STRENGTH);
+        const value = values[3 + r] as number;
+        if (Number.isNaN(value)) continue;
         rateTotals[r] = (rateTotals[r] as number) + weight * value;
         rateWeights[r] = (rateWeights[r] as number) + weight;
       }
@@ -111,6 +99,32 @@ export const topic: FeatureFamily = {
       out[column + 3 + r] = (rateTotals[r] as number) / (rateWeights[r] as number);
   },
 };
+
+/** One topic's impressions and posts of half an hour, its burst, and its rates: NaN without impressions. */
+function valuesOf(context: RowContext, at: number, state: Float64Array): Float64Array {
+  const values = new Float64Array(3 + rates.length);
+  const now = context.nowMs;
+  const short = counters.decayAt(state, at, now, "30m");
+  const day = counters.decayAt(state, at, now, "1d");
+  const block = at + counters.slots;
+  const short30m = (state[block + POSTS_30M] as number) * posts.decayAt(state, block, now, "30m");
+  const posts1d = (state[block + POSTS_1D] as number) * posts.decayAt(state, block, now, "1d");
+  values[0] = (state[at + IMPRESSIONS_30M] as number) * short;
+  values[1] = short30m;
+  // A steady topic holds 48 times as many posts in the day's counter as in the half hour's.
+  values[2] = Math.log((48 * short30m + 5) / (posts1d + 5));
+  for (let r = 0; r < rates.length; r++) {
+    const rate = rates[r] as (typeof rates)[number];
+    const decay = rate.halfLife === "30m" ? short : day;
+    const impressions = (state[at + rate.impressions] as number) * decay;
+    const total = (state[at + rate.slot] as number) * decay;
+    values[3 + r] =
+      impressions > 1e-9
+        ? relativeRate(context, rate.signal, total, impressions, STRENGTH)
+        : Number.NaN;
+  }
+  return values;
+}
 
 /** Scratch of one `read`. */
 const rateTotals = new Float64Array(rates.length);

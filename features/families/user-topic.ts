@@ -1,5 +1,5 @@
 import { DecayedCounters, type HalfLife } from "../decayed-counters.ts";
-import type { FeatureFamily } from "../family.ts";
+import type { FeatureFamily, RowContext, TopicCell } from "../family.ts";
 import { IMPRESSION, INTEREST, type Signal, signalIndex } from "../signals.ts";
 import { relativeRate } from "./global.ts";
 
@@ -81,20 +81,15 @@ export const userTopic: FeatureFamily = {
     rateTotals.fill(0);
     rateWeights.fill(0);
     for (let t = 0; t < context.topicCount; t++) {
-      const state = context.userTopics[t];
-      if (state === undefined) continue;
+      const cell = context.topics[t] as TopicCell;
+      if (cell.userState === undefined) continue;
+      cell.userValues ??= valuesOf(context, at, cell.userState);
+      const values = cell.userValues;
       const weight = context.topicWeight[t] as number;
-      decays[0] = counters.decayAt(state, at, context.nowMs, "30m");
-      decays[1] = counters.decayAt(state, at, context.nowMs, "1d");
-      decays[2] = counters.decayAt(state, at, context.nowMs, "50d");
-      seen += weight * (state[at + IMPRESSIONS_50D] as number) * (decays[2] as number);
+      seen += weight * (values[SEEN] as number);
       for (let r = 0; r < rates.length; r++) {
-        const entry = rates[r] as (typeof rates)[number];
-        const decay = decays[entry.life] as number;
-        const impressions = (state[at + entry.impressions] as number) * decay;
-        if (impressions <= 1e-9) continue;
-        const total = (state[at + entry.slot] as number) * decay;
-        const value = relativeRate(context, entry.signal, total, impressions, STRENGTH);
+        const value = values[r] as number;
+        if (Number.isNaN(value)) continue;
         rateTotals[r] = (rateTotals[r] as number) + weight * value;
         rateWeights[r] = (rateWeights[r] as number) + weight;
         if (r === BEST && value > best) best = value;
@@ -109,10 +104,29 @@ export const userTopic: FeatureFamily = {
   },
 };
 
+/** The viewer's rates on one topic, NaN without impressions, and at `SEEN` the impressions of 50 days. */
+function valuesOf(context: RowContext, at: number, state: Float64Array): Float64Array {
+  const values = new Float64Array(rates.length + 1);
+  const decays = HALF_LIVES.map((life) => counters.decayAt(state, at, context.nowMs, life));
+  values[SEEN] = (state[at + IMPRESSIONS_50D] as number) * (decays[2] as number);
+  for (let r = 0; r < rates.length; r++) {
+    const entry = rates[r] as (typeof rates)[number];
+    const decay = decays[entry.life] as number;
+    const impressions = (state[at + entry.impressions] as number) * decay;
+    const total = (state[at + entry.slot] as number) * decay;
+    values[r] =
+      impressions > 1e-9
+        ? relativeRate(context, entry.signal, total, impressions, STRENGTH)
+        : Number.NaN;
+  }
+  return values;
+}
+
 /** Scratch of one `read`. */
-const decays = new Float64Array(HALF_LIVES.length);
 const rateTotals = new Float64Array(rates.length);
 const rateWeights = new Float64Array(rates.length);
 const IMPRESSIONS_50D = counters.slot(IMPRESSION, "50d");
 /** The rate that `best_interest_50d` is the largest of: interest, half-life 50 days. */
 const BEST = rates.length - 1;
+/** Where `valuesOf` puts the impressions. */
+const SEEN = rates.length;

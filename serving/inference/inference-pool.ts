@@ -2,6 +2,7 @@ import { RoostError } from "../../errors.ts";
 import type { Bundle, BundleManifest } from "../../features/bundle.ts";
 import type { Inference } from "./inference.ts";
 import { type Job, SessionThread } from "./session-thread.ts";
+import { checkMatrices } from "./signature.ts";
 import { type StartSession, startSession } from "./start-session.ts";
 
 export interface InferencePoolOptions {
@@ -61,13 +62,9 @@ export class InferencePool implements Inference {
   ): Promise<Float32Array> {
     signal.throwIfAborted();
     if (this.#closed) throw new RoostError("NOT_READY", "the model was closed");
-    const { features: names, ids: idInputs, heads } = this.#manifest;
-    const d = names.length;
-    const k = idInputs.length;
-    if (features.length !== n * d)
-      throw new RoostError("COLUMN_LENGTH", `${features.length} features, not ${n}×${d}`);
-    if (ids.length !== n * k)
-      throw new RoostError("COLUMN_LENGTH", `${ids.length} ids, not ${n}×${k}`);
+    checkMatrices(this.#manifest, features, ids, n);
+    const d = this.#manifest.features.length;
+    const k = this.#manifest.ids.length;
     if (n === 0) return new Float32Array(0);
 
     const parts = this.#parts(n);
@@ -84,7 +81,7 @@ export class InferencePool implements Inference {
       }),
     );
     if (answers.length === 1) return answers[0] as Float32Array;
-    const outputs = new Float32Array(n * heads.length);
+    const outputs = new Float32Array(n * this.#manifest.heads.length);
     let at = 0;
     for (const answer of answers) {
       outputs.set(answer, at);

@@ -1,6 +1,7 @@
 import type { Bundle, BundleManifest } from "../../features/bundle.ts";
-import type { ServedModel } from "./inference.ts";
+import type { Inference, ServedModel } from "./inference.ts";
 import { InferencePool, type InferencePoolOptions } from "./inference-pool.ts";
+import { InlineSession } from "./inline-session.ts";
 
 /** A model that stays until `release` is called, also when another takes its place meanwhile. */
 export interface ModelLease extends ServedModel {
@@ -12,6 +13,11 @@ interface Held extends ServedModel {
   retired: boolean;
 }
 
+export interface ModelSlotOptions extends InferencePoolOptions {
+  /** Models of at most so many parameters run on the calling thread. Default 0: none. */
+  readonly inlineParameters?: number;
+}
+
 /** Rows of the run that a new model makes before it takes over: memory is laid out and code is warm by then. */
 const WARM_UP_ROWS = 500;
 
@@ -21,12 +27,12 @@ const WARM_UP_ROWS = 500;
  * onnxruntime has been reported to leak then.
  */
 export class ModelSlot {
-  readonly #options: InferencePoolOptions;
+  readonly #options: ModelSlotOptions;
   #current: Held | undefined;
   #replacing: Promise<unknown> = Promise.resolve();
   readonly #closing = new Set<Promise<void>>();
 
-  constructor(options: InferencePoolOptions) {
+  constructor(options: ModelSlotOptions) {
     this.#options = options;
   }
 
@@ -75,15 +81,18 @@ export class ModelSlot {
   async #replace(bundle: Bundle): Promise<void> {
     const { manifest } = bundle;
     if (this.#current?.manifest.version === manifest.version) return;
-    const pool = await InferencePool.start(bundle, this.#options);
+    const inline = manifest.parameters <= (this.#options.inlineParameters ?? 0);
+    const inference = inline
+      ? await InlineSession.start(bundle)
+      : await InferencePool.start(bundle, this.#options);
     try {
-      await warmUp(pool, manifest, Math.max(1, this.#options.workers));
+      await warmUp(inference, manifest, inline ? 1 : Math.max(1, this.#options.workers));
     } catch (error) {
-      await pool.close();
+      await inference.close();
       throw error;
     }
     const old = this.#current;
-    this.#current = { manifest, inference: pool, leases: 0, retired: false };
+    this.#current = { manifest, inference, leases: 0, retired: false };
     if (old === undefined) return;
     old.retired = true;
     this.#endIfUnused(old);
@@ -99,7 +108,7 @@ export class ModelSlot {
 
 /** One run on each worker. */
 async function warmUp(
-  pool: InferencePool,
+  inference: Inference,
   manifest: BundleManifest,
   workers: number,
 ): Promise<void> {
@@ -107,6 +116,6 @@ async function warmUp(
   const features = new Float32Array(WARM_UP_ROWS * manifest.features.length);
   const ids = new Int32Array(WARM_UP_ROWS * manifest.ids.length);
   await Promise.all(
-    Array.from({ length: workers }, () => pool.run(features, ids, WARM_UP_ROWS, signal)),
+    Array.from({ length: workers }, () => inference.run(features, ids, WARM_UP_ROWS, signal)),
   );
 }

@@ -1,6 +1,7 @@
 import type { Worker } from "node:worker_threads";
 import { RoostError } from "../../errors.ts";
 import type { BundleManifest } from "../../features/bundle.ts";
+import { signatureProblem } from "./signature.ts";
 import type { StartSession } from "./start-session.ts";
 import type { FromWorker, SessionSettings, ToWorker } from "./worker-messages.ts";
 
@@ -160,18 +161,4 @@ export class SessionThread {
       this.#restart = setTimeout(() => this.#launch(), delayMs);
     }
   }
-}
-
-/** What keeps the loaded model from being run as its manifest says. */
-function signatureProblem(
-  inputs: readonly string[],
-  outputs: readonly string[],
-  manifest: BundleManifest,
-): string | undefined {
-  const expected = manifest.ids.length > 0 ? ["features", "ids"] : ["features"];
-  const missing = expected.filter((name) => !inputs.includes(name));
-  const extra = inputs.filter((name) => !expected.includes(name));
-  if (missing.length > 0) return `the model has no input ${missing.join(", ")}`;
-  if (extra.length > 0) return `the model asks for an input ${extra.join(", ")}`;
-  return outputs.includes("outputs") ? undefined : "the model has no output named outputs";
 }

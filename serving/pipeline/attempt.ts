@@ -83,13 +83,16 @@ async function bounded<Query, T>(
   if (component.timeoutMs > 0 && left <= 0)
     throw new RoostError("DEADLINE_EXCEEDED", `${component.name} was not started`);
 
-  const own = new AbortController();
-  const answer = call(own.signal);
-  if (!isPromise(answer)) return answer;
   if (component.timeoutMs <= 0) {
+    // Nobody can abort what is synchronous: a signal of its own would be made for nothing.
+    const answer = call(run.signal);
+    if (!isPromise(answer)) return answer;
     answer.catch(() => {});
     throw new TypeError(`${component.name} declares timeoutMs 0 but returned a promise`);
   }
+  const own = new AbortController();
+  const answer = call(own.signal);
+  if (!isPromise(answer)) return answer;
 
   let timer: NodeJS.Timeout | undefined;
   let onAbort: (() => void) | undefined;

@@ -76,13 +76,15 @@ function takeColumn(column: Column, rows: Int32Array): Column {
     : takeNumbers(column as NumberColumn, rows);
 }
 
-function takeTexts(texts: readonly string[], rows: Int32Array): string[] {
+/** The texts of these rows. */
+export function takeTexts(texts: readonly string[], rows: Int32Array): string[] {
   const taken = new Array<string>(rows.length);
   for (let i = 0; i < rows.length; i++) taken[i] = texts[rows[i] as number] as string;
   return taken;
 }
 
-function takeNumbers<T extends NumberColumn>(numbers: T, rows: Int32Array): T {
+/** The numbers of these rows, in an array of the same kind. */
+export function takeNumbers<T extends NumberColumn>(numbers: T, rows: Int32Array): T {
   const taken = emptyLike(numbers, rows.length);
   for (let i = 0; i < rows.length; i++) taken[i] = numbers[rows[i] as number] as number;
   return taken;

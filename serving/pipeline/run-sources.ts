@@ -1,6 +1,12 @@
 import { RoostError } from "../../errors.ts";
 import { type Attempt, attempt, type Run } from "./attempt.ts";
-import { type CandidateTable, type Column, missingLike } from "./candidate-table.ts";
+import {
+  type CandidateTable,
+  type Column,
+  missingLike,
+  takeNumbers,
+  takeTexts,
+} from "./candidate-table.ts";
 import type { Fetched, Source } from "./stages.ts";
 
 /** Fetches from every source at once; the answers stand in declaration order. */
@@ -76,9 +82,9 @@ export function mergeSources<Query>(
   const kept = origin.slice(0, n);
   const table: CandidateTable = {
     n,
-    postIds: Array.from(kept, (at) => candidates.postIds[at] as string),
-    authorIds: Array.from(kept, (at) => candidates.authorIds[at] as string),
-    source: Uint8Array.from(kept, (at) => candidates.source[at] as number),
+    postIds: takeTexts(candidates.postIds, kept),
+    authorIds: takeTexts(candidates.authorIds, kept),
+    source: takeNumbers(candidates.source, kept),
     sourceNames,
     origin: kept,
     columns: mergeColumns(answers, kept),
@@ -98,8 +104,8 @@ function logCandidates(
   sourceNames: readonly string[],
 ): void {
   const { candidates } = run.record;
-  candidates.postIds = answers.flatMap((answer) => answer.postIds);
-  candidates.authorIds = answers.flatMap((answer) => answer.authorIds);
+  candidates.postIds = joined(answers, "postIds");
+  candidates.authorIds = joined(answers, "authorIds");
   candidates.sourceNames = sourceNames;
   candidates.droppedBy = new Int16Array(total).fill(-1);
   candidates.source = new Uint8Array(total);
@@ -108,6 +114,12 @@ function logCandidates(
     candidates.source.fill(index, at, at + answer.postIds.length);
     at += answer.postIds.length;
   }
+}
+
+function joined(answers: readonly Fetched[], ids: "postIds" | "authorIds"): string[] {
+  const all: string[] = [];
+  for (const answer of answers) for (const id of answer[ids]) all.push(id);
+  return all;
 }
 
 /** `kept` holds ascending places in the concatenation of all answers. */
