@@ -16,10 +16,10 @@ import { MAX_STORED_ITEMS, type StoredRanking } from "./paging/ranking-store.ts"
 import { textAt, textColumn } from "./pipeline/candidate-table.ts";
 import { type HomeQuery, homeQuery, type IdSet } from "./pipeline/home-query.ts";
 import type { Failure } from "./pipeline/record.ts";
+import { RequestMemo } from "./pipeline/request-memo.ts";
 import { type Answer, runPipeline } from "./pipeline/run-pipeline.ts";
 import { BELOW_PAGE } from "./pipeline/run-selection.ts";
 import type { Pipeline } from "./pipeline/stages.ts";
-import { topRows } from "./pipeline/top-rows.ts";
 import { explainRow } from "./scorers/explain-row.ts";
 import {
   asServed,
@@ -192,7 +192,7 @@ async function nextPage(
     userId: viewer,
     product: request.product,
     nowMs,
-    keep: (item) => mayShow(parts, viewer, item),
+    keep: mayShow(parts, viewer),
   });
   if (answer.expired)
     return rankAnew(
@@ -328,19 +328,21 @@ function unlessDeadline(signal: AbortSignal): { signal: AbortSignal; release(): 
 /** The page, and behind it what ranked below and may be shown, one post a conversation: what later pages are made of. */
 function keep(
   parts: RankParts,
-  { table, page, record, query }: Answer<HomeQuery>,
+  { table, order, page, record, query }: Answer<HomeQuery>,
   explain: boolean,
 ): { ranking: KeptRanking; page: number } {
   const below = record.components.findIndex(({ name }) => name === BELOW_PAGE);
   const conversations = textColumn(table, "conversation_id");
   const used = new Set(Array.from(page, (row) => conversationOf(row)));
   const rows = [...page];
-  for (const row of topRows(table.score, table.postIds, table.n)) {
+  let shown: ReturnType<typeof mayShow> | undefined;
+  for (const row of order) {
     if (rows.length >= MAX_STORED_ITEMS) break;
     if (record.candidates.droppedBy[table.origin[row] as number] !== below) continue;
     // The stages after selection looked at the page only.
     const post = { postId: table.postIds[row] as string, authorId: table.authorIds[row] as string };
-    if (!mayShow(parts, query.viewerId, post)) continue;
+    shown ??= mayShow(parts, query.viewerId);
+    if (!shown(post)) continue;
     const conversation = conversationOf(row);
     if (query.product === "for_you" && used.has(conversation)) continue;
     used.add(conversation);
@@ -350,7 +352,12 @@ function keep(
   return {
     page: page.length,
     ranking: {
-      query: { ...asServed(query, table), seenIds: new Set(), servedIds: new Set() },
+      query: {
+        ...asServed(query, table),
+        seenIds: new Set(),
+        servedIds: new Set(),
+        memo: new RequestMemo(),
+      },
       cost: explain ? EXPLAINED_COST : 1,
       items: explain
         ? items.map((item, i) => ({

@@ -48,7 +48,7 @@ export function stageFeatures(stage: ModelStage, state: FeatureSource): Hydrator
       const ids = model.manifest.ids;
       const features = new Float32Array(table.n * reader.features.length);
       const hashes = new Uint32Array(table.n * ids.length);
-      reader.begin(state, {
+      reader.begin(query.memo.vectors(state, state.position), {
         userId: query.viewerId,
         nowMs: query.nowMs,
         ...(query.surface === undefined ? {} : { surface: query.surface }),
@@ -62,11 +62,11 @@ export function stageFeatures(stage: ModelStage, state: FeatureSource): Hydrator
           row,
         );
       const buckets = new Int32Array(hashes.length);
-      for (let i = 0; i < hashes.length; i++)
-        buckets[i] = idBucket(
-          hashes[i] as number,
-          (ids[i % ids.length] as { buckets: number }).buckets,
-        );
+      for (let k = 0; k < ids.length; k++) {
+        const size = (ids[k] as { buckets: number }).buckets;
+        for (let i = k; i < hashes.length; i += ids.length)
+          buckets[i] = idBucket(hashes[i] as number, size);
+      }
       return {
         ...(stage === "heavy" &&
           state.position !== undefined && {

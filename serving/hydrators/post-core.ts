@@ -25,14 +25,19 @@ export function postCore(posts: PostStore, graph: SocialGraph): Hydrator<HomeQue
       const repostOfAuthor = new Array<string>(n).fill("");
       const quoteOfAuthor = new Array<string>(n).fill("");
       const safetyLabels = new Array<string>(n).fill("");
+      // Fewer accounts are followed than posts are looked at.
+      const mutual = new Set<string>();
+      for (const authorId of query.followedIds)
+        if (graph.following(authorId).has(query.viewerId)) mutual.add(authorId);
       for (let row = 0; row < n; row++) {
-        const post = posts.get(table.postIds[row] as string);
+        const postId = table.postIds[row] as string;
+        const post = query.memo.posts.get(postId) ?? posts.get(postId);
         if (post === undefined) continue;
         const followed = query.followedIds.has(post.authorId);
         createdAtMs[row] = post.createdAtMs;
         videoMs[row] = post.media === "video" ? post.videoMs : Number.NaN;
         inNetwork[row] = followed || post.authorId === query.viewerId ? 1 : 0;
-        mutualFollow[row] = followed && graph.following(post.authorId).has(query.viewerId) ? 1 : 0;
+        mutualFollow[row] = followed && mutual.has(post.authorId) ? 1 : 0;
         hasPhoto[row] = post.media === "photo" ? 1 : 0;
         hasVideo[row] = post.media === "video" ? 1 : 0;
         hasQuote[row] = post.quoteOfPostId === undefined ? 0 : 1;

@@ -19,7 +19,7 @@ export async function runSelection<Query>(
   query: Query,
   start: CandidateTable,
   { limit, reserve }: PageSizes,
-): Promise<{ table: CandidateTable; page: Int32Array }> {
+): Promise<{ table: CandidateTable; order: Int32Array; page: Int32Array }> {
   const order = await orderRows(run, pipeline.selector, query, start);
   let table = start;
   let kept = new Int32Array(0);
@@ -49,7 +49,7 @@ export async function runSelection<Query>(
   }
   const page = kept.subarray(0, limit);
   countBelow(run, start, page);
-  return { table, page };
+  return { table, order, page };
 }
 
 async function orderRows<Query>(

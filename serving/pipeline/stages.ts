@@ -132,6 +132,8 @@ export interface Ranked<Query> {
   readonly query: Query;
   /** Every candidate that reached the heavy scorers. */
   readonly table: CandidateTable;
+  /** Rows of `table` that may be shown, best first, as the selector put them. */
+  readonly order: Int32Array;
   /** Rows of `table`, best first: the page. */
   readonly page: Int32Array;
   readonly record: RequestRecord;
