@@ -150,10 +150,22 @@ export class FeatureReader {
     idMatrix: Uint32Array,
     row: number,
   ): void {
+    const post = this.#reads.has("post") ? this.#view?.get("post", postId) : undefined;
+    this.rowOf(post, authorId, matrix, idMatrix, row);
+  }
+
+  /** The same for a post whose vector is at hand; undefined when nothing is known of it. */
+  rowOf(
+    post: Float64Array | undefined,
+    authorId: string | undefined,
+    matrix: Float32Array,
+    idMatrix: Uint32Array,
+    row: number,
+  ): void {
     const start = row * this.features.length;
     const author = this.#loadAuthor(authorId);
     matrix.set(author.values, start);
-    this.#loadPost(postId);
+    this.#loadPost(post);
     this.#copyMedia(matrix, start);
     for (let s = 0; s < this.#rowSteps.length; s++)
       this.#run(this.#rowSteps[s] as Step, matrix, start);
@@ -194,11 +206,9 @@ export class FeatureReader {
     return row;
   }
 
-  #loadPost(postId: string): void {
+  #loadPost(post: Float64Array | undefined): void {
     const context = this.#context;
-    const reads = this.#reads;
-    context.post = reads.has("post") ? (this.#view as StateView).get("post", postId) : undefined;
-    const post = context.post;
+    context.post = post;
     context.topicCount = 0;
     if (!isCreated(post) || !this.#readsTopics) return;
     for (let i = 0; i < TOPICS_PER_POST; i++) {

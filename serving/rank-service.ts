@@ -341,7 +341,7 @@ function keep(
     if (record.candidates.droppedBy[table.origin[row] as number] !== below) continue;
     // The stages after selection looked at the page only.
     const post = { postId: table.postIds[row] as string, authorId: table.authorIds[row] as string };
-    shown ??= mayShow(parts, query.viewerId);
+    shown ??= mayShow(parts, query.viewerId, query.memo.posts);
     if (!shown(post)) continue;
     const conversation = conversationOf(row);
     if (query.product === "for_you" && used.has(conversation)) continue;

@@ -1,4 +1,4 @@
-import type { PostStore } from "../../candidates/post-store.ts";
+import type { PostStore, StoredPost } from "../../candidates/post-store.ts";
 import type { SocialGraph } from "../../candidates/social-graph.ts";
 import { labelRule } from "../filters/visibility.ts";
 
@@ -8,10 +8,12 @@ const forbids = labelRule();
  * Tells whether a post may be shown to the viewer on a later page of its ranking: nobody concerned is blocked or muted by now, it is not
  * deleted, and its labels allow it. Asked when the ranking is stored, whose own last checks reach its first page only, and
  * again for each page.
+ * @param known posts as a request under way found them: asked before the store, where each is a slow lookup
  */
 export function mayShow(
   { posts, graph }: { readonly posts: PostStore; readonly graph: SocialGraph },
   viewerId: string,
+  known?: ReadonlyMap<string, StoredPost>,
 ): (item: { readonly postId: string; readonly authorId: string }) => boolean {
   const blocked = graph.blocked(viewerId);
   const blockedBy = graph.blockedBy(viewerId);
@@ -19,7 +21,7 @@ export function mayShow(
   const followed = graph.following(viewerId);
   const avoided = (id: string): boolean => blocked.has(id) || blockedBy.has(id);
   return ({ postId, authorId }) => {
-    const post = posts.get(postId);
+    const post = known?.get(postId) ?? posts.get(postId);
     if (post === undefined) return false;
     for (const id of [authorId, post.repostOfAuthorId])
       if (id !== undefined && (avoided(id) || muted.has(id))) return false;

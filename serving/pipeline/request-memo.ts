@@ -5,29 +5,31 @@ import type { Entity, StateView } from "../../features/entities.ts";
 export class RequestMemo {
   /** Posts that a source had in hand. */
   readonly posts = new Map<string, StoredPost>();
-  #vectors: { position: number; view: MemoizedView } | undefined;
+  #vectors: Vectors | undefined;
 
-  /** A view of the feature store that remembers what was read while the store stands at `position`. */
-  vectors(store: StateView, position: number | undefined): StateView {
-    if (position === undefined) return store;
+  /** What was read of the feature store, as long as it stands at `position`; undefined = a store without positions. */
+  vectors(store: StateView, position: number | undefined): Vectors {
+    if (position === undefined) return { position: 0, view: store, posts: [] };
     if (this.#vectors?.position !== position)
-      this.#vectors = { position, view: new MemoizedView(store) };
-    return this.#vectors.view;
-  }
-
-  clear(): void {
-    this.posts.clear();
-    this.#vectors = undefined;
+      this.#vectors = { position, view: new MemoizedView(store), posts: [] };
+    return this.#vectors;
   }
 }
 
-/** Entities of which a request reads hundreds, in both of its stages. */
-type Remembered = Extract<Entity, "post" | "author" | "user_author">;
+interface Vectors {
+  readonly position: number;
+  /** The store, remembering authors. */
+  readonly view: StateView;
+  /** By the candidate's place in the record: its post's vector, null = none is kept; holes are not read yet. */
+  readonly posts: (Float64Array | null | undefined)[];
+}
+
+/** Entities that a request reads by the hundred, in both of its stages. */
+type Remembered = Extract<Entity, "author" | "user_author">;
 
 class MemoizedView implements StateView {
   readonly #store: StateView;
   readonly #known: Record<Remembered, Map<string, Float64Array | null>> = {
-    post: new Map(),
     author: new Map(),
     user_author: new Map(),
   };
@@ -37,8 +39,7 @@ class MemoizedView implements StateView {
   }
 
   get(entity: Entity, key: string): Float64Array | undefined {
-    if (entity !== "post" && entity !== "author" && entity !== "user_author")
-      return this.#store.get(entity, key);
+    if (entity !== "author" && entity !== "user_author") return this.#store.get(entity, key);
     const known = this.#known[entity];
     const held = known.get(key);
     if (held !== undefined) return held ?? undefined;
