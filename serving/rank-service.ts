@@ -9,6 +9,7 @@ import type { StickyStore } from "../experiments/assignment/sticky-store.ts";
 import type { AfterAnswers } from "./after-answers.ts";
 import type { RankRequest, RankResponse } from "./http/schemas.ts";
 import type { RankAnswer, RankCall, RankService, ServerClock } from "./http/services.ts";
+import { postInHand } from "./hydrators/post-core.ts";
 import type { RankRecord } from "./metrics/rank-record.ts";
 import { mayShow } from "./paging/may-show.ts";
 import type { Pager } from "./paging/pager.ts";
@@ -186,13 +187,14 @@ async function nextPage(
   const startedAt = parts.now();
   const nowMs = parts.clock.nowMs();
   const viewer = request.user_id;
+  const shown = mayShow(parts, viewer);
   const answer = parts.pager.next({
     cursor,
     limit: request.limit,
     userId: viewer,
     product: request.product,
     nowMs,
-    keep: mayShow(parts, viewer),
+    keep: (item) => shown(item),
   });
   if (answer.expired)
     return rankAnew(
@@ -341,8 +343,8 @@ function keep(
     if (record.candidates.droppedBy[table.origin[row] as number] !== below) continue;
     // The stages after selection looked at the page only.
     const post = { postId: table.postIds[row] as string, authorId: table.authorIds[row] as string };
-    shown ??= mayShow(parts, query.viewerId, query.memo.posts);
-    if (!shown(post)) continue;
+    shown ??= mayShow(parts, query.viewerId);
+    if (!shown(post, postInHand(table, row))) continue;
     const conversation = conversationOf(row);
     if (query.product === "for_you" && used.has(conversation)) continue;
     used.add(conversation);

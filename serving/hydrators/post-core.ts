@@ -1,7 +1,13 @@
-import type { PostStore } from "../../candidates/post-store.ts";
+import type { PostStore, StoredPost } from "../../candidates/post-store.ts";
 import type { SocialGraph } from "../../candidates/social-graph.ts";
+import type { CandidateTable } from "../pipeline/candidate-table.ts";
 import type { HomeQuery } from "../pipeline/home-query.ts";
 import type { Hydrator } from "../pipeline/stages.ts";
+
+/** The post of a row as its source had it; undefined where the source had only its id. */
+export function postInHand({ inHand }: CandidateTable, row: number): StoredPost | undefined {
+  return inHand?.[row] as StoredPost | undefined;
+}
 
 /** Core data of every candidate from the post store, and how its author stands to the viewer. */
 export function postCore(posts: PostStore, graph: SocialGraph): Hydrator<HomeQuery> {
@@ -18,7 +24,7 @@ export function postCore(posts: PostStore, graph: SocialGraph): Hydrator<HomeQue
       const hasPhoto = new Float32Array(n);
       const hasVideo = new Float32Array(n);
       const hasQuote = new Float32Array(n);
-      const text = new Array<string>(n).fill("");
+      const text = query.mutedKeywords.length > 0 ? new Array<string>(n).fill("") : undefined;
       const inReplyTo = new Array<string>(n).fill("");
       const conversation = new Array<string>(n).fill("");
       const repostOf = new Array<string>(n).fill("");
@@ -30,8 +36,7 @@ export function postCore(posts: PostStore, graph: SocialGraph): Hydrator<HomeQue
       for (const authorId of query.followedIds)
         if (graph.following(authorId).has(query.viewerId)) mutual.add(authorId);
       for (let row = 0; row < n; row++) {
-        const postId = table.postIds[row] as string;
-        const post = query.memo.posts.get(postId) ?? posts.get(postId);
+        const post = postInHand(table, row) ?? posts.get(table.postIds[row] as string);
         if (post === undefined) continue;
         const followed = query.followedIds.has(post.authorId);
         createdAtMs[row] = post.createdAtMs;
@@ -41,7 +46,7 @@ export function postCore(posts: PostStore, graph: SocialGraph): Hydrator<HomeQue
         hasPhoto[row] = post.media === "photo" ? 1 : 0;
         hasVideo[row] = post.media === "video" ? 1 : 0;
         hasQuote[row] = post.quoteOfPostId === undefined ? 0 : 1;
-        text[row] = post.text;
+        if (text !== undefined) text[row] = post.text;
         inReplyTo[row] = post.inReplyToPostId ?? "";
         conversation[row] = post.conversationId;
         repostOf[row] = post.repostOfPostId ?? "";
@@ -58,7 +63,7 @@ export function postCore(posts: PostStore, graph: SocialGraph): Hydrator<HomeQue
           has_photo: hasPhoto,
           has_video: hasVideo,
           has_quote: hasQuote,
-          text,
+          ...(text && { text }),
           in_reply_to_post_id: inReplyTo,
           conversation_id: conversation,
           repost_of_post_id: repostOf,

@@ -4,24 +4,27 @@ import { labelRule } from "../filters/visibility.ts";
 
 const forbids = labelRule();
 
+interface ShownItem {
+  readonly postId: string;
+  readonly authorId: string;
+}
+
 /**
  * Tells whether a post may be shown to the viewer on a later page of its ranking: nobody concerned is blocked or muted by now, it is not
  * deleted, and its labels allow it. Asked when the ranking is stored, whose own last checks reach its first page only, and
  * again for each page.
- * @param known posts as a request under way found them: asked before the store, where each is a slow lookup
+ * It takes the post where a request under way has it in hand.
  */
 export function mayShow(
   { posts, graph }: { readonly posts: PostStore; readonly graph: SocialGraph },
   viewerId: string,
-  known?: ReadonlyMap<string, StoredPost>,
-): (item: { readonly postId: string; readonly authorId: string }) => boolean {
+): (item: ShownItem, post?: StoredPost) => boolean {
   const blocked = graph.blocked(viewerId);
   const blockedBy = graph.blockedBy(viewerId);
   const muted = graph.muted(viewerId);
   const followed = graph.following(viewerId);
   const avoided = (id: string): boolean => blocked.has(id) || blockedBy.has(id);
-  return ({ postId, authorId }) => {
-    const post = known?.get(postId) ?? posts.get(postId);
+  return ({ postId, authorId }, post = posts.get(postId)) => {
     if (post === undefined) return false;
     for (const id of [authorId, post.repostOfAuthorId])
       if (id !== undefined && (avoided(id) || muted.has(id))) return false;

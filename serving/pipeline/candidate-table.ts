@@ -20,6 +20,8 @@ export interface CandidateTable {
   readonly sourceNames: readonly string[];
   /** Index of the row in the request's record, where dropped candidates keep their place. */
   readonly origin: Int32Array;
+  /** What the source had of each row in hand, so that nobody looks it up again; undefined where it gave nothing. */
+  readonly inHand?: readonly unknown[];
   readonly columns: ReadonlyMap<string, Column>;
   readonly matrices: ReadonlyMap<string, Matrix>;
   /** What rows are ordered by; NaN until a scorer gives one. */
@@ -59,11 +61,12 @@ export function takeRows(table: CandidateTable, rows: Int32Array): CandidateTabl
   for (const [name, matrix] of table.matrices) matrices.set(name, takeMatrix(matrix, rows));
   return {
     n: rows.length,
-    postIds: takeTexts(table.postIds, rows),
-    authorIds: takeTexts(table.authorIds, rows),
+    postIds: takeItems(table.postIds, rows),
+    authorIds: takeItems(table.authorIds, rows),
     source: takeNumbers(table.source, rows),
     sourceNames: table.sourceNames,
     origin: takeNumbers(table.origin, rows),
+    ...(table.inHand && { inHand: takeItems(table.inHand, rows) }),
     columns,
     matrices,
     score: takeNumbers(table.score, rows),
@@ -72,14 +75,14 @@ export function takeRows(table: CandidateTable, rows: Int32Array): CandidateTabl
 
 function takeColumn(column: Column, rows: Int32Array): Column {
   return Array.isArray(column)
-    ? takeTexts(column as TextColumn, rows)
+    ? takeItems(column as TextColumn, rows)
     : takeNumbers(column as NumberColumn, rows);
 }
 
-/** The texts of these rows. */
-export function takeTexts(texts: readonly string[], rows: Int32Array): string[] {
-  const taken = new Array<string>(rows.length);
-  for (let i = 0; i < rows.length; i++) taken[i] = texts[rows[i] as number] as string;
+/** The items of these rows. */
+export function takeItems<T>(items: readonly T[], rows: Int32Array): T[] {
+  const taken = new Array<T>(rows.length);
+  for (let i = 0; i < rows.length; i++) taken[i] = items[rows[i] as number] as T;
   return taken;
 }
 

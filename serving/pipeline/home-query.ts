@@ -98,7 +98,7 @@ export const COLUMNS = {
     "number: when the post was made, epoch milliseconds; unknown = its core data is missing",
   in_network: "flag: the viewer follows the author or is the author",
   mutual_follow: "flag: the viewer and the author follow each other",
-  text: "text of the post",
+  text: "text of the post; only where the viewer has muted keywords",
   has_photo: "flag",
   has_video: "flag",
   has_quote: "flag: quotes another post",

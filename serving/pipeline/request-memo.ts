@@ -1,10 +1,7 @@
-import type { StoredPost } from "../../candidates/post-store.ts";
 import type { Entity, StateView } from "../../features/entities.ts";
 
-/** What components of one request have looked up and later ones would look up again, in tables too large for a cache. */
+/** What one request has read of the feature store, for its later stages: the store is too large for the processor's cache. */
 export class RequestMemo {
-  /** Posts that a source had in hand. */
-  readonly posts = new Map<string, StoredPost>();
   #vectors: Vectors | undefined;
 
   /** What was read of the feature store, as long as it stands at `position`; undefined = a store without positions. */

@@ -39,6 +39,8 @@ export interface QueryHydrator<Query> extends Component<Query> {
 export interface Fetched {
   readonly postIds: readonly string[];
   readonly authorIds: readonly string[];
+  /** What it has of each in hand, for hydrators that know the kind: see `CandidateTable`. */
+  readonly inHand?: readonly unknown[];
   readonly columns?: Readonly<Record<string, Column>>;
 }
 

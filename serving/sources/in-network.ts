@@ -25,9 +25,8 @@ export function inNetwork(posts: PostStore): Source<HomeQuery> {
       for (const post of found) {
         postIds.push(post.postId);
         authorIds.push(post.authorId);
-        query.memo.posts.set(post.postId, post);
       }
-      return { postIds, authorIds };
+      return { postIds, authorIds, inHand: found };
     },
   };
 }
