@@ -323,6 +323,23 @@ test("tokens guard /v1 and leave probes open; overrides need the operator's", as
   );
 });
 
+test("forcing an arm needs the operator's token where there is one, and names the field", async () => {
+  const operatorToken = "operator-token-0123456789";
+  const app = await testApp({ settings: { operatorToken } });
+  const forced = { ...ask, context: { surface: "home", forced_variations: { e: "control" } } };
+  const refused = await app.server.inject(post("/v1/rank", forced));
+  expect(refused.json()).toMatchObject({ status: 403, code: "FORBIDDEN" });
+  expect(refused.json().detail).toContain("context.forced_variations");
+  expect(app.ranked).toEqual([]);
+  const headers = { authorization: `Bearer ${operatorToken}` };
+  expect((await app.server.inject(post("/v1/rank", forced, headers))).statusCode).toBe(200);
+  const plain = { ...ask, context: { surface: "home" } };
+  expect((await app.server.inject(post("/v1/rank", plain))).statusCode).toBe(200);
+  const open = await testApp();
+  expect((await open.server.inject(post("/v1/rank", forced))).statusCode).toBe(200);
+  expect(open.ranked[0]?.request.context?.forced_variations).toEqual({ e: "control" });
+});
+
 test("probes answer by the state of the server", async () => {
   const app = await testApp({
     health: { live: () => false, ready: () => ({ ready: false, reasons: ["no heavy model"] }) },

@@ -63,7 +63,8 @@ export function rankRoute(
 
 /** @throws FORBIDDEN naming what only an operator may ask for */
 function refuseOperatorFields(ask: RankRequest): void {
-  const fields = (["weights", "explain"] as const).filter((field) => ask[field]);
+  const fields: string[] = (["weights", "explain"] as const).filter((field) => ask[field]);
+  if (ask.context?.forced_variations) fields.push("context.forced_variations");
   if (fields.length > 0) {
     throw new RoostError("FORBIDDEN", `an operator's token is needed for: ${fields.join(", ")}`);
   }
