@@ -5,9 +5,10 @@ import type { Logger } from "pino";
 import { hasDataset, readManifest } from "../datasets/dataset.ts";
 import { SegmentRoller } from "../datasets/log/roller.ts";
 import { type DataDir, openDataDir } from "../datasets/storage/data-dir.ts";
+import { openLmdb } from "../datasets/storage/lmdb.ts";
 import { RoostError } from "../errors.ts";
 import { exposureLogger } from "../experiments/assignment/exposure-logger.ts";
-import { memoryStickyStore } from "../experiments/assignment/sticky-store.ts";
+import { lmdbStickyStore } from "../experiments/assignment/lmdb-sticky-store.ts";
 import { readBundle } from "../features/bundle.ts";
 import { checkBundle } from "../features/check-bundle.ts";
 import type { StateView } from "../features/entities.ts";
@@ -114,6 +115,11 @@ async function open(
   opened.push(close);
   const { broadcast, features } = live;
 
+  const stickyRoot = openLmdb(dir.at("sticky"));
+  opened.push(() => stickyRoot.close());
+  const sticky = lmdbStickyStore(stickyRoot);
+  live.onUserDeleted((userId) => sticky.forget(userId));
+
   const consumer = new LogConsumer(live, { segments: dir.segments, log });
   opened.push(() => consumer.close());
   await consumer.start((error) => logger.fatal({ err: error }, "the log consumer stopped"));
@@ -170,7 +176,7 @@ async function open(
     history: broadcast.history,
     clock,
     pager: pager(rankings, settings.cursorSecret ?? cursorSecret(dir.path)),
-    sticky: memoryStickyStore(),
+    sticky,
     weights: () => weights.current().value,
     experiments: () => experiments.current().value,
     lease: () => leaseAll(slots),
