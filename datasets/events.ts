@@ -152,6 +152,9 @@ const Exposure = z.strictObject({
   variation: z.int().min(0),
   variation_key: Name,
   layer: Name.optional(),
+  /** What the arm was drawn by: attribute and the unit's value of it. Absent in records of before they were logged. */
+  hash_attribute: Name.optional(),
+  hash_value: z.string().min(1).max(1_000).optional(),
   bucket: z.number().min(0).max(1),
   reason: Name,
   propensity: z.number().min(0).max(1),

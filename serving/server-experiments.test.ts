@@ -96,6 +96,8 @@ test("the log holds one exposure per unit and arm, a second request adds none, a
       variation: arm(pages[i] as RankResponse),
       variation_key: arm(pages[i] as RankResponse) === 0 ? "control" : "favorites",
       layer: "ranking-weights",
+      hash_attribute: "user_id",
+      hash_value: [first, second][i],
       propensity: 0.5,
     });
     expect(exposure.bucket < 0.5).toBe(exposure.variation === 0);
