@@ -164,6 +164,9 @@ const Exposure = z.strictObject({
 
 const UserDeleted = z.strictObject({ ...base, type: z.literal("user_deleted"), user_id: Id });
 
+/** Holds the place of a record that was erased, so that every other keeps its own; says nothing of what stood there. */
+const Erased = z.strictObject({ ...base, type: z.literal("erased") });
+
 /** Every record of the log, as on the wire (snake_case). Unknown keys are refused. */
 export const EventSchema = z.discriminatedUnion("type", [
   UserCreated,
@@ -181,6 +184,7 @@ export const EventSchema = z.discriminatedUnion("type", [
   Impression,
   Engagement,
   Exposure,
+  Erased,
 ]);
 
 /** One thing that happened. In code as on the wire: records are data, so they keep their snake_case names. */
