@@ -16,7 +16,7 @@ import type { Pager } from "./paging/pager.ts";
 import { MAX_STORED_ITEMS, type StoredRanking } from "./paging/ranking-store.ts";
 import { textAt, textColumn } from "./pipeline/candidate-table.ts";
 import { type HomeQuery, homeQuery, type IdSet } from "./pipeline/home-query.ts";
-import type { Failure } from "./pipeline/record.ts";
+import { type Failure, RequestRecord } from "./pipeline/record.ts";
 import { RequestMemo } from "./pipeline/request-memo.ts";
 import { type Answer, runPipeline } from "./pipeline/run-pipeline.ts";
 import { BELOW_PAGE } from "./pipeline/run-selection.ts";
@@ -134,12 +134,15 @@ async function rankWith(
   const pipeline = withServed(parts.pipelines[request.product], servedIds);
   const deadlineAt = parts.now() + (request.deadline_ms ?? parts.defaultDeadlineMs) - ANSWER_MS;
   const gone = unlessDeadline(call.signal);
+  const record = new RequestRecord();
+  call.begun?.(rankRecord({ query, record }, 0));
   let answer: Answer<HomeQuery>;
   try {
     answer = await runPipeline(pipeline, query, {
       signal: gone.signal,
       now: parts.now,
       deadlineAt,
+      record,
     });
   } finally {
     gone.release();
@@ -149,7 +152,6 @@ async function rankWith(
   const cursor = parts.pager.begin(call.requestId, ranking, page, owner, query.nowMs);
   for (const failure of answer.record.failures) parts.onDegraded(failure);
   parts.after.begin(() => finish(answer).finally(release));
-  const { record } = answer;
   const response: RankResponse = {
     request_id: call.requestId,
     items: ranking.items.slice(0, page).map((item, i) => wireItem(item, i + 1)),
@@ -396,7 +398,10 @@ function wireItem(item: KeptItem, rank: number): RankResponse["items"][number] {
   };
 }
 
-function rankRecord({ query, record }: Answer<HomeQuery>, items: number): RankRecord {
+function rankRecord(
+  { query, record }: Pick<Answer<HomeQuery>, "query" | "record">,
+  items: number,
+): RankRecord {
   return {
     product: query.product,
     pipeline: record,
