@@ -38,7 +38,7 @@ import { EXPERIMENTS_KIND } from "./versions/experiments-kind.ts";
 import { LiveConfig, type ReloadReport } from "./versions/live-config.ts";
 import { VersionStore } from "./versions/version-store.ts";
 import { type FileWatch, watchFile } from "./versions/watch-file.ts";
-import { keepEffectiveWeights, WEIGHTS_KIND } from "./versions/weights-kind.ts";
+import { WEIGHTS_KIND, weightsKeeper } from "./versions/weights-kind.ts";
 
 const STAGES = ["light", "heavy"] as const satisfies readonly ModelStage[];
 /** One request in fifty logs every candidate that it scored: enough to rescore offline, little to store. */
@@ -167,6 +167,7 @@ async function open(
     capacity: settings.rankingsKept,
   });
   live.onUserDeleted((userId) => rankings.forget(({ query }) => query.viewerId === userId));
+  const keepWeights = weightsKeeper(versions);
   const rank: RankParts = {
     pipelines: {
       for_you: forYou(broadcast, features, effects),
@@ -183,7 +184,7 @@ async function open(
     lease: () => leaseAll(slots),
     logPosition: () => live.position,
     write: (events) => intake.write(events),
-    keepWeights: (effective) => keepEffectiveWeights(versions, effective, clock.nowMs()),
+    keepWeights: (effective) => keepWeights(effective, clock.nowMs()),
     defaultDeadlineMs: settings.defaultDeadlineMs,
     now: () => performance.now(),
     after,
