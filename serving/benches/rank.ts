@@ -8,7 +8,7 @@ import * as ort from "onnxruntime-node";
 import { pino } from "pino";
 import { openDataDir } from "../../datasets/storage/data-dir.ts";
 import { RoostError } from "../../errors.ts";
-import { readBundle } from "../../features/bundle.ts";
+import { hasChampion, readChampion } from "../../features/models/champion.ts";
 import type { RequestRecord } from "../pipeline/record.ts";
 import { previewRanking } from "../rank-service.ts";
 import { openServer, type Server } from "../server.ts";
@@ -60,7 +60,7 @@ async function prepare(space: string): Promise<void> {
   };
   if (!existsSync(join(space, "dataset.json")))
     run(["simulate", "--preset", "demo", "--seed", String(SEED), "--out", space]);
-  if (!existsSync(join(space, "models", "heavy")))
+  if (!(await hasChampion(join(space, "models", "heavy"))))
     run(["train", "--data", space, "--rankers", "light,heavy", "--metric-rounds", "0"]);
   if (existsSync(join(space, "state"))) return;
   const dir = openDataDir(space, "own");
@@ -115,7 +115,7 @@ async function measure(server: Server, space: string) {
       stages.set(stage, list);
     }
   }
-  const heavy = (await readBundle(join(space, "models", "heavy"))).manifest;
+  const heavy = (await readChampion(join(space, "models", "heavy"))).manifest;
   const request_ms = rounds.map((round) => round.request_ms);
   const rawP50 = quantile(
     rounds.map((round) => round.raw_ort_ms),
@@ -178,7 +178,7 @@ async function rawCalls(space: string, lightRows: number): Promise<() => Promise
     ["light", lightRows],
     ["heavy", HEAVY_ROWS],
   ] as const) {
-    const { manifest, model } = await readBundle(join(space, "models", stage));
+    const { manifest, model } = await readChampion(join(space, "models", stage));
     const session = await ort.InferenceSession.create(model, { intraOpNumThreads: 1 });
     const [d, k] = [manifest.features.length, manifest.ids.length];
     const feeds: Record<string, ort.Tensor> = {

@@ -5,7 +5,8 @@ import { moment } from "../../datasets/split.ts";
 import { createWorldOf } from "../../datasets/world/world-of.ts";
 import { RoostError } from "../../errors.ts";
 import type { Interval } from "../../experiments/metrics/bootstrap.ts";
-import { type Bundle, readBundle } from "../../features/bundle.ts";
+import type { Bundle } from "../../features/bundle.ts";
+import { readChampion } from "../../features/models/champion.ts";
 import { evaluationTables } from "../evaluation/evaluation-tables.ts";
 import { type FeatureReport, featureReports } from "../evaluation/feature-report.ts";
 import { gainRatio, gainShares, type RequestValues } from "../evaluation/gain-share.ts";
@@ -55,7 +56,10 @@ export function evaluateCommand(): Command {
   return new Command("evaluate")
     .description("judge models and rankings on held-out data")
     .requiredOption("--data <dir>", "directory that roost simulate or roost import wrote")
-    .option("--models <dir>", "where the bundles are; <data>/models when not given")
+    .option(
+      "--models <dir>",
+      "where the models are, judged by their champions; <data>/models when not given",
+    )
     .option("--from <date>", "first day judged, or a moment; what is held out when not given")
     .option("--until <date>", "last day (its end) judged, or a moment")
     .option("--requests <n>", "simulated requests for the gain shares (worlds only)", whole, 1200)
@@ -194,7 +198,7 @@ async function openModels(dir: string): Promise<Models> {
   for (const name of MODELS) {
     let bundle: Bundle;
     try {
-      bundle = await readBundle(join(dir, name));
+      bundle = await readChampion(join(dir, name));
     } catch (error) {
       missing = error;
       continue;
