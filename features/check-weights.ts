@@ -85,7 +85,7 @@ function tensorWeights(tensor: Uint8Array, owner = ""): number {
   let name = owner;
   for (const { number, varint, bytes, raw } of wireFields(tensor)) {
     if (number === TENSOR.dataType) type = varint;
-    else if (number === TENSOR.name) name = new TextDecoder().decode(bytes);
+    else if (number === TENSOR.name) name = new TextDecoder().decode(bytes) || owner;
     else if (number === TENSOR.dataLocation && varint === EXTERNAL)
       throw new RoostError(
         "BAD_BUNDLE",
@@ -138,7 +138,8 @@ function checkFloats(
 
 /** A pass of a nanosecond a weight: servers look at models of tens of millions between requests. */
 function allFinite(bytes: Uint8Array): boolean {
-  const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+  // A copy: the slice of a Buffer would be a view of the same memory.
+  const aligned = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes);
   const values = new Float32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength >> 2);
   for (let i = 0; i < values.length; i++) {
     const value = values[i] as number;
