@@ -2,6 +2,7 @@ import { InferenceSession, Tensor } from "onnxruntime-node";
 import { random } from "../../datasets/random.ts";
 import { RoostError } from "../../errors.ts";
 import { OnnxModelWriter } from "../graph/onnx-writer.ts";
+import { QUIET } from "../graph/run-onnx.ts";
 import { graphFields, opsetOf, surroundGraph, zipMapInputs } from "./onnx-graph.ts";
 
 /** What a model's outputs for binary heads are. */
@@ -32,8 +33,6 @@ const LEAST_PROBABILITY = 1e-7;
 /** Rows of the run that shows an output's shape and range. */
 const SHAPE_ROWS = 64;
 const SHAPE_SEED = 1;
-/** Errors come back as exceptions; what onnxruntime prints beside them is repetition. */
-const QUIET = 4;
 
 interface Source {
   /** The value's name in the original graph. */
@@ -50,11 +49,11 @@ interface Source {
  * @throws BAD_BUNDLE saying what does not fit, and BAD_ARGUMENT when it must be said what the outputs are
  */
 export async function adaptOnnx(request: AdaptRequest): Promise<Uint8Array> {
-  const opset = opsetOf(request.model) ?? OWN_OPSET;
-  if (opset < LEAST_OPSET)
-    throw refused(`it is of ONNX opset ${opset}; convert it to opset ${LEAST_OPSET} or newer`);
   const session = await load(request.model);
   try {
+    const opset = opsetOf(request.model) ?? OWN_OPSET;
+    if (opset < LEAST_OPSET)
+      throw refused(`it is of ONNX opset ${opset}; convert it to opset ${LEAST_OPSET} or newer`);
     const inputs = inputsOf(session, request);
     const sources = await sourcesOf(session, inputs, request);
     return wrap(request, inputs, sources);

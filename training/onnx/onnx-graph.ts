@@ -19,7 +19,7 @@ const GRAPH = {
   quantization: 14,
   sparseInitializer: 15,
 } as const;
-const NODE = { input: 1, output: 2, opType: 4, attribute: 5 } as const;
+const NODE = { input: 1, output: 2, name: 3, opType: 4, attribute: 5 } as const;
 const ATTRIBUTE = { g: 6, graphs: 11 } as const;
 const TENSOR_NAME = 8;
 /** From here on an initialiser need not be declared as an input as well. */
@@ -51,7 +51,7 @@ export function opsetOf(model: Uint8Array): number | undefined {
 }
 
 /**
- * The same model with every value's name behind `prefix`, without its declared inputs and outputs and without ZipMaps,
+ * The same model with the name of every value and node behind `prefix`, without its declared inputs and outputs and without ZipMaps,
  * and with other parts before and after. What is not looked at is passed on byte by byte.
  * @param opset the version of ONNX's own operators that is declared when the model declares none
  */
@@ -140,7 +140,7 @@ function renamedGraphField(
 }
 
 function renamedNode(node: Uint8Array, prefix: string): Uint8Array {
-  const named = renamedText(node, [NODE.input, NODE.output], prefix);
+  const named = renamedText(node, [NODE.input, NODE.output, NODE.name], prefix);
   return joined(
     [...wireFields(named)].map((field) =>
       field.number === NODE.attribute

@@ -1,7 +1,7 @@
 import { type Random, random } from "../../datasets/random.ts";
 import { RoostError } from "../../errors.ts";
 import type { BundleManifest } from "../../features/bundle.ts";
-import { type OnnxSession, onnxSession } from "../graph/run-onnx.ts";
+import { type OnnxSession, onnxSession, QUIET } from "../graph/run-onnx.ts";
 
 /** Rows with every feature present, and as many with features missing. */
 const ROWS = 64;
@@ -23,7 +23,7 @@ export async function probeOnnx(
   model: Uint8Array,
   signature: Pick<BundleManifest, "features" | "ids" | "heads">,
 ): Promise<void> {
-  const session = await onnxSession(model, 1).catch((error: Error) => {
+  const session = await onnxSession(model, 1, QUIET).catch((error: Error) => {
     throw refused(error.message);
   });
   try {
