@@ -54,7 +54,6 @@ export function addCommand(): Command {
       )
       .option("--objective <name>", "of an XGBoost dump, which does not hold it")
       .option("--base-score <value>", "the same", numberOf)
-      .option("--schema <hash>", "the features' schema hash when its training rows were exported")
       .option("--measure", "measure it on the data's validation rows, as the gate needs it")
       .option("--rounds <n>", "bootstrap resamples of each metric", wholeNumber, 200)
       .option("--seed <n>", "seed of resampling", wholeNumber, 1),

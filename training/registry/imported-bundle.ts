@@ -2,7 +2,12 @@ import { readFile, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { HEAD_BY_NAME } from "../../datasets/heads.ts";
 import { RoostError } from "../../errors.ts";
-import { type BundleManifest, type Calibration, readBundle } from "../../features/bundle.ts";
+import {
+  type BundleManifest,
+  type Calibration,
+  readBundle,
+  sealManifest,
+} from "../../features/bundle.ts";
 import { checkBundle } from "../../features/check-bundle.ts";
 import { checkWeights } from "../../features/check-weights.ts";
 import { schemaHash, unknownFeatures } from "../../features/registry.ts";
@@ -25,8 +30,6 @@ export interface ImportRequest {
   readonly missing?: number;
   readonly objective?: string;
   readonly baseScore?: number;
-  /** The hash that the features had when the model's training rows were exported. */
-  readonly schema?: string;
 }
 
 export interface ImportedBundle {
@@ -53,7 +56,7 @@ export async function importBundle(request: ImportRequest): Promise<ImportedBund
   });
   const imported = found.isDirectory() ? await asBundle(request) : await asModel(request);
   const { model, manifest } = imported;
-  checkBundle({ ...manifest, version: basename(request.file), checksum: "" });
+  checkBundle(sealManifest(manifest, model));
   const weights = checkWeights(model);
   await probeOnnx(model, manifest);
   return found.isDirectory() ? imported : { model, manifest: { ...manifest, parameters: weights } };
@@ -81,11 +84,6 @@ async function asModel(request: ImportRequest): Promise<ImportedBundle> {
     throw new RoostError(
       "BAD_BUNDLE",
       `the model needs unknown features: ${unknown.join(", ")}; docs/features.md lists those there are`,
-    );
-  if (request.schema !== undefined && request.schema !== schemaHash(features, ids))
-    throw new RoostError(
-      "BAD_BUNDLE",
-      `the model was trained on other feature definitions: --schema ${request.schema}, now ${schemaHash(features, ids)}`,
     );
   if (ids.length > 0 && request.buckets === undefined)
     throw new RoostError("BAD_ARGUMENT", "--ids needs --buckets: how many rows the id tables have");
