@@ -79,16 +79,20 @@ export function rollbackCommand(): Command {
       .option("--stage <name>", "which stage; needed when several have a champion"),
   ).action(async (flags: PlaceFlags & { readonly stage?: string }) => {
     const dir = modelsDir(flags);
-    const stage = flags.stage ?? (await onlyStage(dir));
+    const stage = await championStage(dir, flags.stage);
     const moved = await rollback(join(dir, stage), Date.now());
     print(flags, { stage, ...moved }, () => `${stage} champion: ${moved.from} → ${moved.to}`);
   });
 }
 
-async function onlyStage(dir: string): Promise<string> {
+/** The stage that is named, or the only one with a champion. */
+async function championStage(dir: string, named: string | undefined): Promise<string> {
   const stages: string[] = [];
   for (const stage of await stagesOf(dir))
     if (await hasChampion(join(dir, stage))) stages.push(stage);
+  if (named !== undefined && stages.includes(named)) return named;
+  if (named !== undefined)
+    throw new RoostError("BAD_ARGUMENT", `stage ${named} in ${dir} has no champion`);
   if (stages.length === 1) return stages[0] as string;
   throw new RoostError(
     "BAD_ARGUMENT",

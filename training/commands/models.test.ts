@@ -142,6 +142,10 @@ test("promote names the metrics that refuse it; forced it keeps the reason; roll
   expect(history.at(-1)).toMatchObject({ to, reason: "the seed does not matter" });
   expect(await json("rollback")).toEqual({ stage: "light", from: to, to: from });
   expect(await readAliases(stage())).toMatchObject({ champion: from });
+  await expect(models("rollback", "--stage", "heavy")).rejects.toThrow(
+    /stage heavy .* no champion/,
+  );
+  await expect(models("show", from, "--stage", "heavy")).rejects.toThrow(/there is no version/);
 });
 
 test("a challenger is pointed to and can be promoted by that name", async () => {

@@ -23,7 +23,9 @@ export async function findVersion(
   text: string,
   stage?: string,
 ): Promise<FoundVersion> {
-  const stages = stage === undefined ? await stagesOf(modelsDir) : [stage];
+  const stages = (await stagesOf(modelsDir)).filter(
+    (name) => stage === undefined || name === stage,
+  );
   const found: FoundVersion[] = [];
   for (const name of stages) {
     const stageDir = join(modelsDir, name);
