@@ -50,6 +50,11 @@ const CODES = {
     meaning: "the event log no longer holds this position",
     remedy: "read it from the segments; datasets/log/reader.ts joins segments and log",
   },
+  INTERRUPTED: {
+    status: 503,
+    meaning: "the work was stopped before its end",
+    remedy: "run it again; with a checkpoint it goes on where it stopped",
+  },
   BAD_STORE: {
     status: 500,
     meaning: "an embedded store cannot be used",

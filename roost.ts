@@ -40,6 +40,10 @@ const VERBS: Record<string, { about: string; load: () => Promise<Command> }> = {
     about: "print one user's ranked timeline",
     load: async () => (await import("./serving/commands/rank.ts")).rankCommand(),
   },
+  erase: {
+    about: "remove every record of a user from a data directory that nobody serves from",
+    load: async () => (await import("./serving/commands/erase.ts")).eraseCommand(),
+  },
   bench: {
     about: "run a benchmark by name",
     load: async () => (await import("./serving/commands/bench.ts")).benchCommand(),

@@ -47,11 +47,12 @@ export function inNetworkPosts(store: PostStore, request: InNetworkRequest): Sto
   let follows = 0;
   for (const authorId of request.followedIds) {
     if (follows++ >= IN_NETWORK_LIMITS.follows) break;
+    const lists = store.byAuthor(authorId);
     if (videosOnly) {
-      take(store.byAuthor(authorId, "videos"), IN_NETWORK_LIMITS.videos);
+      take(lists.videos, IN_NETWORK_LIMITS.videos);
     } else {
-      take(store.byAuthor(authorId, "originals"), IN_NETWORK_LIMITS.originals);
-      take(store.byAuthor(authorId, "secondary"), IN_NETWORK_LIMITS.secondary);
+      take(lists.originals, IN_NETWORK_LIMITS.originals);
+      take(lists.secondary, IN_NETWORK_LIMITS.secondary);
     }
   }
   return newest(found, limit);

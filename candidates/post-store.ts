@@ -32,6 +32,7 @@ interface AuthorLists {
   /** The pass of `trim` that looks at this author. */
   readonly turn: number;
 }
+const NO_POSTS = { originals: [], secondary: [], videos: [] };
 export type AuthorList = "originals" | "secondary" | "videos";
 
 interface PostStoreOptions {
@@ -86,9 +87,9 @@ export class PostStore {
     return this.#posts.values();
   }
 
-  /** One author's posts of a kind, oldest first. */
-  byAuthor(authorId: string, list: AuthorList): readonly StoredPost[] {
-    return this.#authors.get(authorId)?.[list] ?? [];
+  /** One author's posts by kind, each list oldest first. */
+  byAuthor(authorId: string): Readonly<Record<AuthorList, readonly StoredPost[]>> {
+    return this.#authors.get(authorId) ?? NO_POSTS;
   }
 
   apply(event: Event): void {

@@ -152,6 +152,9 @@ const Exposure = z.strictObject({
   variation: z.int().min(0),
   variation_key: Name,
   layer: Name.optional(),
+  /** What the arm was drawn by: attribute and the unit's value of it. Absent in records of before they were logged. */
+  hash_attribute: Name.optional(),
+  hash_value: z.string().min(1).max(1_000).optional(),
   bucket: z.number().min(0).max(1),
   reason: Name,
   propensity: z.number().min(0).max(1),
@@ -160,6 +163,9 @@ const Exposure = z.strictObject({
 });
 
 const UserDeleted = z.strictObject({ ...base, type: z.literal("user_deleted"), user_id: Id });
+
+/** Holds the place of a record that was erased, so that every other keeps its own; says nothing of what stood there. */
+const Erased = z.strictObject({ ...base, type: z.literal("erased") });
 
 /** Every record of the log, as on the wire (snake_case). Unknown keys are refused. */
 export const EventSchema = z.discriminatedUnion("type", [
@@ -178,6 +184,7 @@ export const EventSchema = z.discriminatedUnion("type", [
   Impression,
   Engagement,
   Exposure,
+  Erased,
 ]);
 
 /** One thing that happened. In code as on the wire: records are data, so they keep their snake_case names. */

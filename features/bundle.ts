@@ -130,6 +130,31 @@ export function idBucket(hash: number, buckets: number): number {
   return hash === 0 ? 0 : 1 + (hash % (buckets - 1));
 }
 
+/**
+ * Applies a head's calibration to one column of a model's outputs.
+ * @param outputs row-major [n, width]
+ * @param column which of the `width` columns
+ */
+export function calibrateColumn(
+  calibration: Calibration,
+  outputs: Float32Array,
+  width: number,
+  column: number,
+): Float64Array {
+  const n = outputs.length / width;
+  const calibrated = new Float64Array(n);
+  if (calibration.kind === "platt") {
+    // By far the most common, in a loop of its own: thousands of values a request.
+    const { a, b } = calibration;
+    for (let row = 0, at = column; row < n; row++, at += width)
+      calibrated[row] = 1 / (1 + Math.exp(-(a * (outputs[at] as number) + b)));
+  } else {
+    for (let row = 0; row < n; row++)
+      calibrated[row] = calibrate(calibration, outputs[row * width + column] as number);
+  }
+  return calibrated;
+}
+
 /** Applies a head's calibration to one model output. NaN stays NaN. */
 export function calibrate(calibration: Calibration, output: number): number {
   switch (calibration.kind) {

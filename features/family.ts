@@ -36,6 +36,8 @@ export interface TopicCell {
   readonly state: Float64Array | undefined;
   /** The viewer's state towards the topic. */
   readonly userState: Float64Array | undefined;
+  /** The topic's number in the viewer's interests, −1 where it has none. */
+  readonly number: number;
   /** What the `topic` and the `user_topic` family make of the states; undefined until they first do. */
   values: Float64Array | undefined;
   userValues: Float64Array | undefined;

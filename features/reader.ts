@@ -20,7 +20,8 @@ export interface FeatureRequest {
 interface Step {
   readonly read: FeatureFamily["read"];
   readonly at: number;
-  /** Where the family's values go in a row, or −1 for those not asked for. */
+  /** Which of the values that `read` writes are asked for, and where each goes in a row. */
+  readonly wanted: Int32Array;
   readonly targets: Int32Array;
   /** Set when the targets are consecutive: the family then writes into the row itself. */
   readonly direct: number;
@@ -74,13 +75,17 @@ export class FeatureReader {
     let widest = 0;
     for (const family of new Set(features.map((name) => FAMILY_OF.get(name) as FeatureFamily))) {
       const places = family.features.map((spec) => features.indexOf(spec.name));
-      const wanted = [...places.keys()].filter((i) => (places[i] as number) >= 0);
-      const partly = wanted.length < places.length && family.readOf !== undefined;
-      const targets = Int32Array.from(partly ? wanted.map((i) => places[i] as number) : places);
+      const chosen = [...places.keys()].filter((i) => (places[i] as number) >= 0);
+      const targets = Int32Array.from(chosen, (i) => places[i] as number);
+      const partly = chosen.length < places.length;
+      const readsPart = partly ? family.readOf?.(chosen) : undefined;
+      // A partial read writes the chosen values one after another, a whole one all of them.
+      const wanted = Int32Array.from(chosen, (i, at) => (readsPart === undefined ? i : at));
       const first = targets[0] as number;
-      const direct = targets.every((target, i) => first >= 0 && target === first + i) ? first : -1;
-      const read = partly ? (family.readOf?.(wanted) ?? family.read) : family.read;
-      const step = { read, at: OFFSETS.get(family) as number, targets, direct };
+      const whole = !partly || readsPart !== undefined;
+      const direct = whole && targets.every((target, i) => target === first + i) ? first : -1;
+      const read = readsPart ?? family.read;
+      const step = { read, at: OFFSETS.get(family) as number, wanted, targets, direct };
       if (family.perRequest) this.#requestSteps.push(step);
       else if (family.reads.every((entity) => OF_AUTHOR.has(entity))) this.#authorSteps.push(step);
       else if (family.reads.every((entity) => OF_MEDIA.has(entity))) this.#mediaSteps.push(step);
@@ -91,12 +96,10 @@ export class FeatureReader {
     // A post's media and topics are the keys of these.
     if (ids.length > 0 || KEYED_BY_POST.some((entity) => this.#reads.has(entity)))
       this.#reads.add("post");
-    this.#readsTopics = this.#reads.has("topic") || this.#reads.has("user_topic");
+    this.#readsTopics = OF_TOPICS.some((entity) => this.#reads.has(entity));
     this.#embedsAuthor = ids.includes("author");
     this.#scratch = new Float32Array(widest);
-    this.#mediaColumns = Int32Array.from(
-      this.#mediaSteps.flatMap(({ targets }) => [...targets].filter((target) => target >= 0)),
-    );
+    this.#mediaColumns = Int32Array.from(this.#mediaSteps.flatMap(({ targets }) => [...targets]));
   }
 
   /** Begins a request: loads what depends on the viewer alone and computes those features once. */
@@ -147,10 +150,22 @@ export class FeatureReader {
     idMatrix: Uint32Array,
     row: number,
   ): void {
+    const post = this.#reads.has("post") ? this.#view?.get("post", postId) : undefined;
+    this.rowOf(post, authorId, matrix, idMatrix, row);
+  }
+
+  /** The same for a post whose vector is at hand; undefined when nothing is known of it. */
+  rowOf(
+    post: Float64Array | undefined,
+    authorId: string | undefined,
+    matrix: Float32Array,
+    idMatrix: Uint32Array,
+    row: number,
+  ): void {
     const start = row * this.features.length;
     const author = this.#loadAuthor(authorId);
     matrix.set(author.values, start);
-    this.#loadPost(postId);
+    this.#loadPost(post);
     this.#copyMedia(matrix, start);
     for (let s = 0; s < this.#rowSteps.length; s++)
       this.#run(this.#rowSteps[s] as Step, matrix, start);
@@ -191,11 +206,9 @@ export class FeatureReader {
     return row;
   }
 
-  #loadPost(postId: string): void {
+  #loadPost(post: Float64Array | undefined): void {
     const context = this.#context;
-    const reads = this.#reads;
-    context.post = reads.has("post") ? (this.#view as StateView).get("post", postId) : undefined;
-    const post = context.post;
+    context.post = post;
     context.topicCount = 0;
     if (!isCreated(post) || !this.#readsTopics) return;
     for (let i = 0; i < TOPICS_PER_POST; i++) {
@@ -242,6 +255,7 @@ export class FeatureReader {
       userState: this.#reads.has("user_topic")
         ? view.get("user_topic", pairKey(this.#userId, key))
         : undefined,
+      number: this.#context.interests?.find(topic) ?? -1,
       values: undefined,
       userValues: undefined,
     };
@@ -255,10 +269,9 @@ export class FeatureReader {
       return;
     }
     step.read(this.#context, step.at, this.#scratch, 0);
-    for (let i = 0; i < step.targets.length; i++) {
-      const to = step.targets[i] as number;
-      if (to >= 0) target[start + to] = this.#scratch[i] as number;
-    }
+    const { wanted, targets } = step;
+    for (let i = 0; i < targets.length; i++)
+      target[start + (targets[i] as number)] = this.#scratch[wanted[i] as number] as number;
   }
 
   #id(column: IdColumn, author: AuthorRow): number {
@@ -302,6 +315,8 @@ interface AuthorRow {
   readonly values: Float32Array;
 }
 
+/** Entities that a row reads through the post's topics. */
+const OF_TOPICS = ["topic", "user_topic", "user_follows"] as const;
 const KEYED_BY_POST = ["user_media", "topic", "user_topic"] as const;
 
 /** The hash of an id, 1 in place of 0, from a bounded cache of one kind. */
@@ -326,6 +341,7 @@ const NO_TOPIC: TopicCell = {
   topic: 0,
   state: undefined,
   userState: undefined,
+  number: -1,
   values: undefined,
   userValues: undefined,
 };

@@ -56,6 +56,7 @@ function randomContext(seed: number): RowContext {
     topic: 1 + i,
     state: vector("topic"),
     userState: vector("user_topic"),
+    number: -1,
     values: undefined,
     userValues: undefined,
   }));

@@ -9,17 +9,18 @@ import type { StickyStore } from "../experiments/assignment/sticky-store.ts";
 import type { AfterAnswers } from "./after-answers.ts";
 import type { RankRequest, RankResponse } from "./http/schemas.ts";
 import type { RankAnswer, RankCall, RankService, ServerClock } from "./http/services.ts";
+import { postInHand } from "./hydrators/post-core.ts";
 import type { RankRecord } from "./metrics/rank-record.ts";
 import { mayShow } from "./paging/may-show.ts";
 import type { Pager } from "./paging/pager.ts";
 import { MAX_STORED_ITEMS, type StoredRanking } from "./paging/ranking-store.ts";
 import { textAt, textColumn } from "./pipeline/candidate-table.ts";
 import { type HomeQuery, homeQuery, type IdSet } from "./pipeline/home-query.ts";
-import type { Failure } from "./pipeline/record.ts";
+import { type Failure, RequestRecord } from "./pipeline/record.ts";
+import { RequestMemo } from "./pipeline/request-memo.ts";
 import { type Answer, runPipeline } from "./pipeline/run-pipeline.ts";
 import { BELOW_PAGE } from "./pipeline/run-selection.ts";
 import type { Pipeline } from "./pipeline/stages.ts";
-import { topRows } from "./pipeline/top-rows.ts";
 import { explainRow } from "./scorers/explain-row.ts";
 import {
   asServed,
@@ -133,12 +134,15 @@ async function rankWith(
   const pipeline = withServed(parts.pipelines[request.product], servedIds);
   const deadlineAt = parts.now() + (request.deadline_ms ?? parts.defaultDeadlineMs) - ANSWER_MS;
   const gone = unlessDeadline(call.signal);
+  const record = new RequestRecord();
+  call.begun?.(rankRecord({ query, record }, 0));
   let answer: Answer<HomeQuery>;
   try {
     answer = await runPipeline(pipeline, query, {
       signal: gone.signal,
       now: parts.now,
       deadlineAt,
+      record,
     });
   } finally {
     gone.release();
@@ -148,7 +152,6 @@ async function rankWith(
   const cursor = parts.pager.begin(call.requestId, ranking, page, owner, query.nowMs);
   for (const failure of answer.record.failures) parts.onDegraded(failure);
   parts.after.begin(() => finish(answer).finally(release));
-  const { record } = answer;
   const response: RankResponse = {
     request_id: call.requestId,
     items: ranking.items.slice(0, page).map((item, i) => wireItem(item, i + 1)),
@@ -186,13 +189,14 @@ async function nextPage(
   const startedAt = parts.now();
   const nowMs = parts.clock.nowMs();
   const viewer = request.user_id;
+  const shown = mayShow(parts, viewer);
   const answer = parts.pager.next({
     cursor,
     limit: request.limit,
     userId: viewer,
     product: request.product,
     nowMs,
-    keep: (item) => mayShow(parts, viewer, item),
+    keep: (item) => shown(item),
   });
   if (answer.expired)
     return rankAnew(
@@ -328,19 +332,21 @@ function unlessDeadline(signal: AbortSignal): { signal: AbortSignal; release(): 
 /** The page, and behind it what ranked below and may be shown, one post a conversation: what later pages are made of. */
 function keep(
   parts: RankParts,
-  { table, page, record, query }: Answer<HomeQuery>,
+  { table, order, page, record, query }: Answer<HomeQuery>,
   explain: boolean,
 ): { ranking: KeptRanking; page: number } {
   const below = record.components.findIndex(({ name }) => name === BELOW_PAGE);
   const conversations = textColumn(table, "conversation_id");
   const used = new Set(Array.from(page, (row) => conversationOf(row)));
   const rows = [...page];
-  for (const row of topRows(table.score, table.postIds, table.n)) {
+  let shown: ReturnType<typeof mayShow> | undefined;
+  for (const row of order) {
     if (rows.length >= MAX_STORED_ITEMS) break;
     if (record.candidates.droppedBy[table.origin[row] as number] !== below) continue;
     // The stages after selection looked at the page only.
     const post = { postId: table.postIds[row] as string, authorId: table.authorIds[row] as string };
-    if (!mayShow(parts, query.viewerId, post)) continue;
+    shown ??= mayShow(parts, query.viewerId);
+    if (!shown(post, postInHand(table, row))) continue;
     const conversation = conversationOf(row);
     if (query.product === "for_you" && used.has(conversation)) continue;
     used.add(conversation);
@@ -350,7 +356,12 @@ function keep(
   return {
     page: page.length,
     ranking: {
-      query: { ...asServed(query, table), seenIds: new Set(), servedIds: new Set() },
+      query: {
+        ...asServed(query, table),
+        seenIds: new Set(),
+        servedIds: new Set(),
+        memo: new RequestMemo(),
+      },
       cost: explain ? EXPLAINED_COST : 1,
       items: explain
         ? items.map((item, i) => ({
@@ -387,7 +398,10 @@ function wireItem(item: KeptItem, rank: number): RankResponse["items"][number] {
   };
 }
 
-function rankRecord({ query, record }: Answer<HomeQuery>, items: number): RankRecord {
+function rankRecord(
+  { query, record }: Pick<Answer<HomeQuery>, "query" | "record">,
+  items: number,
+): RankRecord {
   return {
     product: query.product,
     pipeline: record,

@@ -36,7 +36,7 @@ async function counted(component: string, kind = "failed"): Promise<number> {
 }
 
 test("a model worker that dies in a request costs that request its model; the page is answered and the next has it again", async () => {
-  const heavy = workers[1] as Worker;
+  const heavy = workers[0] as Worker;
   // Ended before it looks at the job: inside native code it could take this process along.
   vi.spyOn(heavy, "postMessage").mockImplementation(() => void heavy.terminate());
   const page = await server.rank({ user_id: nextViewer(), explain: true });
@@ -49,8 +49,8 @@ test("a model worker that dies in a request costs that request its model; the pa
   }
   expect(await counted("heavy_model")).toBe(1);
 
-  for (let i = 0; workers.length < 3 && i < 200; i++) await delay(25);
-  expect(workers).toHaveLength(3);
+  for (let i = 0; workers.length < 2 && i < 200; i++) await delay(25);
+  expect(workers).toHaveLength(2);
   const after = await server.rank({ user_id: nextViewer() });
   expect(after.degraded).toEqual([]);
 });
@@ -97,6 +97,35 @@ test("a required part that fails is a 502 problem that tells no inner detail, an
   expect(JSON.stringify(answer.body)).not.toContain("secret path");
   vi.restoreAllMocks();
   expect((await server.rank({ user_id: nextViewer() })).degraded).toEqual([]);
+});
+
+test("a ranking that fails leaves the components that it came to in its log line and in the metrics", async () => {
+  vi.spyOn(PostStore.prototype, "get").mockImplementation(() => {
+    throw new Error("no posts");
+  });
+  const before = { failures: await counted("given"), lines: server.lines.length };
+  const answer = await server.post("/v1/rank", {
+    user_id: nextViewer(),
+    product: "for_you",
+    limit: 5,
+    candidate_post_ids: ["1"],
+  });
+  expect(answer.status).toBe(502);
+  const line = server.lines.slice(before.lines).find(({ msg }) => msg === "ranked");
+  expect(line).toMatchObject({
+    status: 502,
+    code: "COMPONENT_FAILED",
+    items: 0,
+    degraded: ["given:failed"],
+    pipeline_ms: expect.any(Number),
+    weights_checksum: expect.any(String),
+  });
+  const names = Object.keys(line?.components as object);
+  expect(names).toEqual(expect.arrayContaining(["viewer_graph", "viewer_history", "given"]));
+  // What comes after the failed component never ran.
+  for (const later of ["post_core", "light_model", "heavy_model"])
+    expect(names).not.toContain(later);
+  expect(await counted("given")).toBe(before.failures + 1);
 });
 
 test("a server without models serves newest first and says that it is not ready", async () => {

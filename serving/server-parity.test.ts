@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import type { Worker } from "node:worker_threads";
 import { expect, test, vi } from "vitest";
 import { heldOutDir } from "../datasets/dataset.ts";
 import type { LoggedEvent } from "../datasets/events.ts";
@@ -11,7 +10,7 @@ import type { BundleManifest } from "../features/bundle.ts";
 import { readChampion } from "../features/models/champion.ts";
 import type { IdColumn } from "../features/registry.ts";
 import { Replay } from "../features/replay.ts";
-import { startSession } from "./inference/start-session.ts";
+import { InlineSession } from "./inference/inline-session.ts";
 import { type TestServer, testServer } from "./space.fixture.ts";
 import { openState } from "./state/open-state.ts";
 
@@ -223,21 +222,16 @@ test("with arrivals shuffled inside batches and a restart between, state and ser
 });
 
 test("a served record names the log position that its vectors reflect: events that came while the light ranker ran included", async () => {
-  const workers: Worker[] = [];
-  const server = await testServer({
-    startSession: (settings) => {
-      const worker = startSession(settings);
-      workers.push(worker);
-      return worker;
-    },
-  });
+  const server = await testServer();
   const [user_id, target_id] = [...server.parts.graph.users()] as [string, string];
-  const light = workers[0] as Worker;
-  const run = light.postMessage.bind(light);
   const before = server.parts.logPosition();
-  vi.spyOn(light, "postMessage").mockImplementationOnce((message, transfer) => {
-    const mute = { type: "mute", user_id, target_id };
-    void server.send([mute]).then(() => run(message, transfer as never));
+  const run = InlineSession.prototype.run;
+  vi.spyOn(InlineSession.prototype, "run").mockImplementationOnce(async function (
+    this: InlineSession,
+    ...job
+  ) {
+    await server.send([{ type: "mute", user_id, target_id }]);
+    return run.apply(this, job);
   });
   const page = await server.rank({ user_id });
   expect(page.degraded).toEqual([]);

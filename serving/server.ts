@@ -3,11 +3,13 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
 import { hasDataset, readManifest } from "../datasets/dataset.ts";
+import type { EventLog } from "../datasets/log/event-log.ts";
 import { SegmentRoller } from "../datasets/log/roller.ts";
 import { type DataDir, openDataDir } from "../datasets/storage/data-dir.ts";
+import { openLmdb } from "../datasets/storage/lmdb.ts";
 import { RoostError } from "../errors.ts";
 import { exposureLogger } from "../experiments/assignment/exposure-logger.ts";
-import { memoryStickyStore } from "../experiments/assignment/sticky-store.ts";
+import { lmdbStickyStore } from "../experiments/assignment/lmdb-sticky-store.ts";
 import { checkBundle } from "../features/check-bundle.ts";
 import { checkWeights } from "../features/check-weights.ts";
 import type { StateView } from "../features/entities.ts";
@@ -107,13 +109,18 @@ async function open(
       logger.error({ err: error }, `${what} failed`);
   const dir = openDataDir(settings.dataDir, "own");
   opened.push(() => dir.close());
-  const clock = openClock(settings, dir, time);
-  const startedMs = clock.nowMs();
   const { log, live, close } = await openState(dir, (reason) =>
     logger.warn({ reason }, "state is built anew from the log"),
   );
   opened.push(close);
+  const clock = await openClock(settings, dir, time, log, opened);
+  const startedMs = clock.nowMs();
   const { broadcast, features } = live;
+
+  const stickyRoot = openLmdb(dir.at("sticky"));
+  opened.push(() => stickyRoot.close());
+  const sticky = lmdbStickyStore(stickyRoot);
+  live.onUserDeleted((userId) => sticky.forget(userId));
 
   const consumer = new LogConsumer(live, { segments: dir.segments, log });
   opened.push(() => consumer.close());
@@ -171,7 +178,7 @@ async function open(
     history: broadcast.history,
     clock,
     pager: pager(rankings, settings.cursorSecret ?? cursorSecret(dir.path)),
-    sticky: memoryStickyStore(),
+    sticky,
     weights: () => weights.current().value,
     experiments: () => experiments.current().value,
     lease: () => leaseAll(slots),
@@ -248,15 +255,29 @@ async function open(
   };
 }
 
-function openClock(settings: Settings, dir: DataDir, time: Time): ServerClock {
+/** As many records as a server can write between two writes of its clock. */
+const CLOCK_RECORDS = 10_000;
+
+async function openClock(
+  settings: Settings,
+  dir: DataDir,
+  time: Time,
+  log: EventLog,
+  opened: (() => unknown)[],
+): Promise<ServerClock> {
   if (settings.clock === "wall") return wallClock(time.wallMs);
   const firstMs = hasDataset(dir.path) ? readManifest(dir.path).held_out_from_ms : undefined;
   const startedAt = time.monotonicMs();
-  return new WorldClock(
+  const clock = new WorldClock(
     dir.at("clock.json"),
     firstMs ?? time.wallMs(),
     () => time.monotonicMs() - startedAt,
   );
+  opened.push(() => clock.close());
+  const fromSeq = Math.max(log.firstSeq(), log.lastSeq() - CLOCK_RECORDS + 1);
+  const tail = await log.read({ fromSeq, limit: CLOCK_RECORDS });
+  await clock.recover(tail.map(({ time_ms }) => time_ms));
+  return clock;
 }
 
 /** Parts of fewer rows cost more in handing over than a second worker saves. */

@@ -1,7 +1,5 @@
-import { TOPICS_PER_POST } from "../entities.ts";
-import type { FeatureFamily, RowContext } from "../family.ts";
+import type { FeatureFamily, RowContext, TopicCell } from "../family.ts";
 import { AUTHOR_PRIOR, type ViewerInterests } from "../viewer-interests.ts";
-import { isCreated, POST } from "./post-content.ts";
 import { AUTHOR_TOPICS } from "./topic-shares.ts";
 
 const WIDTH = 5;
@@ -76,21 +74,18 @@ export const authorAffinity: FeatureFamily = {
 };
 
 function readPost(
-  { post }: RowContext,
+  { topicCount, topicWeight, topics }: RowContext,
   interests: ViewerInterests,
   follows: boolean,
   out: Float32Array,
   column: number,
 ): void {
-  if (!isCreated(post)) return;
   const { followed, followedLift, engagedLift, taste } = interests;
   let [known, square, lift, engaged, byFollowed, byTaste] = [0, 0, 0, 0, 0, 0];
-  for (let i = 0; i < TOPICS_PER_POST; i++) {
-    const topic = post[POST.topics + 2 * i] as number;
-    if (topic === 0) break;
-    const k = interests.find(topic);
+  for (let t = 0; t < topicCount; t++) {
+    const k = (topics[t] as TopicCell).number;
     if (k < 0) continue;
-    const weight = post[POST.topics + 2 * i + 1] as number;
+    const weight = topicWeight[t] as number;
     known += weight;
     square += weight * weight;
     lift += weight * (followedLift[k] as number);

@@ -76,33 +76,62 @@ export const userTopic: FeatureFamily = {
   read: (context, at, out, column) => {
     const width = rates.length + 2;
     out.fill(Number.NaN, column, column + width);
-    let seen = 0;
-    let best = Number.NEGATIVE_INFINITY;
-    rateTotals.fill(0);
-    rateWeights.fill(0);
-    for (let t = 0; t < context.topicCount; t++) {
-      const cell = context.topics[t] as TopicCell;
-      if (cell.userState === undefined) continue;
-      cell.userValues ??= valuesOf(context, at, cell.userState);
-      const values = cell.userValues;
-      const weight = context.topicWeight[t] as number;
-      seen += weight * (values[SEEN] as number);
-      for (let r = 0; r < rates.length; r++) {
-        const value = values[r] as number;
-        if (Number.isNaN(value)) continue;
-        rateTotals[r] = (rateTotals[r] as number) + weight * value;
-        rateWeights[r] = (rateWeights[r] as number) + weight;
-        if (r === BEST && value > best) best = value;
-      }
-    }
+    const seen = meet(context, at);
     if (seen <= 1e-9) return;
     out[column] = seen;
-    // 0 / 0 where the viewer met none of the topics within the half-life: missing.
-    for (let r = 0; r < rates.length; r++)
-      out[column + 1 + r] = (rateTotals[r] as number) / (rateWeights[r] as number);
+    for (let r = 0; r < rates.length; r++) out[column + 1 + r] = meanRate(context, r);
+    const best = bestInterest(context);
     if (best > Number.NEGATIVE_INFINITY) out[column + width - 1] = best;
   },
+  readOf: (wanted) => (context, at, out, column) => {
+    const seen = meet(context, at);
+    for (let i = 0; i < wanted.length; i++) {
+      const feature = wanted[i] as number;
+      let value = Number.NaN;
+      if (seen > 1e-9) {
+        if (feature === 0) value = seen;
+        else if (feature <= rates.length) value = meanRate(context, feature - 1);
+        else value = bestInterest(context);
+      }
+      out[column + i] = Number.isFinite(value) ? value : Number.NaN;
+    }
+  },
 };
+
+/** Computes the values of those topics that no post of the request had before; gives the post's impressions, by weight. */
+function meet(context: RowContext, at: number): number {
+  let seen = 0;
+  for (let t = 0; t < context.topicCount; t++) {
+    const cell = context.topics[t] as TopicCell;
+    if (cell.userState === undefined) continue;
+    cell.userValues ??= valuesOf(context, at, cell.userState);
+    seen += (context.topicWeight[t] as number) * (cell.userValues[SEEN] as number);
+  }
+  return seen;
+}
+
+/** Mean of a rate over the post's topics that the viewer met, by weight; NaN where none was within the half-life. */
+function meanRate({ topicCount, topics, topicWeight }: RowContext, rate: number): number {
+  let total = 0;
+  let weights = 0;
+  for (let t = 0; t < topicCount; t++) {
+    const value = (topics[t] as TopicCell).userValues?.[rate] ?? Number.NaN;
+    if (Number.isNaN(value)) continue;
+    total += (topicWeight[t] as number) * value;
+    weights += topicWeight[t] as number;
+  }
+  return total / weights;
+}
+
+/** The largest interest in any of the post's topics; −Infinity where none is known. */
+function bestInterest({ topicCount, topics }: RowContext): number {
+  let best = Number.NEGATIVE_INFINITY;
+  for (let t = 0; t < topicCount; t++) {
+    const value = (topics[t] as TopicCell).userValues?.[BEST] ?? Number.NaN;
+    if (value > best) best = value;
+  }
+  return best;
+}
 
 /** The viewer's rates on one topic, NaN without impressions, and at `SEEN` the impressions of 50 days. */
 function valuesOf(context: RowContext, at: number, state: Float64Array): Float64Array {
@@ -122,9 +151,6 @@ function valuesOf(context: RowContext, at: number, state: Float64Array): Float64
   return values;
 }
 
-/** Scratch of one `read`. */
-const rateTotals = new Float64Array(rates.length);
-const rateWeights = new Float64Array(rates.length);
 const IMPRESSIONS_50D = counters.slot(IMPRESSION, "50d");
 /** The rate that `best_interest_50d` is the largest of: interest, half-life 50 days. */
 const BEST = rates.length - 1;

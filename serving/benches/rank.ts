@@ -9,6 +9,8 @@ import { pino } from "pino";
 import { openDataDir } from "../../datasets/storage/data-dir.ts";
 import { RoostError } from "../../errors.ts";
 import { hasChampion, readChampion } from "../../features/models/champion.ts";
+import type { CandidateTable } from "../pipeline/candidate-table.ts";
+import { featureMatrix, idMatrix } from "../pipeline/home-query.ts";
 import type { RequestRecord } from "../pipeline/record.ts";
 import { previewRanking } from "../rank-service.ts";
 import { openServer, type Server } from "../server.ts";
@@ -17,7 +19,7 @@ import { rebuildState } from "../state/open-state.ts";
 
 /*
  * Latency of POST /v1/rank in one process (routing, validation, pipeline, inference worker, serialisation; no socket)
- * against the bare onnxruntime calls of the same shapes, alternated. The world, the models and so the heavy ranker's
+ * against the bare onnxruntime calls on the same rows, alternated. The world, the models and so the heavy ranker's
  * parameters are fixed by seed; they are made once and kept in `<data-dir>/bench-rank`.
  */
 const SEED = 1;
@@ -79,7 +81,7 @@ interface Round {
 async function measure(server: Server, space: string) {
   const viewers = await viewersWithEnough(server);
   const lightRows = viewers.reduce((sum, viewer) => sum + viewer.lightRows, 0) / viewers.length;
-  const raw = await rawCalls(space, Math.round(lightRows));
+  const raw = await rawCalls(space);
   const ask = async (userId: string): Promise<number> => {
     const startedAt = performance.now();
     const answer = await server.app.server.inject({
@@ -99,8 +101,8 @@ async function measure(server: Server, space: string) {
   for (let i = -WARM_UP; i < requests; i++) {
     const viewer = viewers[(i + WARM_UP) % viewers.length] as Viewer;
     // Alternated, so that both see the same machine.
-    const first = i % 2 === 0 ? await ask(viewer.userId) : await raw();
-    const second = i % 2 === 0 ? await raw() : await ask(viewer.userId);
+    const first = i % 2 === 0 ? await ask(viewer.userId) : await raw(viewer);
+    const second = i % 2 === 0 ? await raw(viewer) : await ask(viewer.userId);
     if (i < 0) continue;
     rounds.push(
       i % 2 === 0
@@ -148,6 +150,8 @@ async function measure(server: Server, space: string) {
 interface Viewer {
   readonly userId: string;
   readonly lightRows: number;
+  /** The candidates that the heavy ranker scored, with both stages' matrices. */
+  readonly table: CandidateTable;
 }
 
 const request = (userId: string) =>
@@ -160,9 +164,9 @@ const rowsInto = ({ components }: RequestRecord, component: string): number =>
 async function viewersWithEnough(server: Server): Promise<Viewer[]> {
   const viewers: Viewer[] = [];
   for (const userId of server.rank.graph.users()) {
-    const { record } = await previewRanking(server.rank, request(userId));
+    const { record, table } = await previewRanking(server.rank, request(userId));
     if (rowsInto(record, "heavy_model") === HEAVY_ROWS)
-      viewers.push({ userId, lightRows: rowsInto(record, "light_model") });
+      viewers.push({ userId, lightRows: rowsInto(record, "light_model"), table });
     if (viewers.length === VIEWERS) return viewers;
   }
   throw new RoostError(
@@ -171,27 +175,49 @@ async function viewersWithEnough(server: Server): Promise<Viewer[]> {
   );
 }
 
-/** One call of the light and one of the heavy model on the calling thread, as a floor: nothing around them. */
-async function rawCalls(space: string, lightRows: number): Promise<() => Promise<number>> {
-  const calls: (() => Promise<unknown>)[] = [];
-  for (const [stage, n] of [
-    ["light", lightRows],
-    ["heavy", HEAVY_ROWS],
-  ] as const) {
-    const { manifest, model } = await readChampion(join(space, "models", stage));
-    const session = await ort.InferenceSession.create(model, { intraOpNumThreads: 1 });
-    const [d, k] = [manifest.features.length, manifest.ids.length];
-    const feeds: Record<string, ort.Tensor> = {
-      features: new ort.Tensor("float32", new Float32Array(n * d).fill(0.5), [n, d]),
-    };
-    if (k > 0) feeds.ids = new ort.Tensor("int32", new Int32Array(n * k).fill(1), [n, k]);
-    calls.push(() => session.run(feeds));
-  }
-  return async () => {
+/**
+ * One call of the light and one of the heavy model on the calling thread with a viewer's rows, as a floor: nothing around
+ * them. The light rows that the cut dropped are stood in for by those that it kept, over and over.
+ */
+async function rawCalls(space: string): Promise<(viewer: Viewer) => Promise<number>> {
+  const stages = await Promise.all(
+    (["light", "heavy"] as const).map(async (stage) => {
+      const { manifest, model } = await readChampion(join(space, "models", stage));
+      const session = await ort.InferenceSession.create(model, { intraOpNumThreads: 1 });
+      return { stage, session, d: manifest.features.length, k: manifest.ids.length };
+    }),
+  );
+  return async ({ lightRows, table }) => {
+    const calls = stages.map(({ stage, session, d, k }) => {
+      const n = stage === "light" ? lightRows : HEAVY_ROWS;
+      const features = repeated(table, featureMatrix(stage), new Float32Array(n * d));
+      const feeds: Record<string, ort.Tensor> = {
+        features: new ort.Tensor("float32", features, [n, d]),
+      };
+      if (k > 0)
+        feeds.ids = new ort.Tensor(
+          "int32",
+          repeated(table, idMatrix(stage), new Int32Array(n * k)),
+          [n, k],
+        );
+      return () => session.run(feeds);
+    });
     const startedAt = performance.now();
     for (const call of calls) await call();
     return performance.now() - startedAt;
   };
+}
+
+/** Fills `into` with the table's matrix, from its beginning again where that ends. */
+function repeated<T extends Float32Array | Int32Array>(
+  table: CandidateTable,
+  name: string,
+  into: T,
+): T {
+  const values = table.matrices.get(name)?.values as T;
+  for (let at = 0; at < into.length; at += values.length)
+    into.set(values.subarray(0, Math.min(values.length, into.length - at)), at);
+  return into;
 }
 
 function quantile(values: readonly number[], q: number): number {

@@ -5,8 +5,7 @@ import { moment } from "../../datasets/split.ts";
 import { createWorldOf } from "../../datasets/world/world-of.ts";
 import { RoostError } from "../../errors.ts";
 import type { Interval } from "../../experiments/metrics/bootstrap.ts";
-import type { Bundle } from "../../features/bundle.ts";
-import { readChampion } from "../../features/models/champion.ts";
+import { hasChampion, readChampion } from "../../features/models/champion.ts";
 import { evaluationTables } from "../evaluation/evaluation-tables.ts";
 import { type FeatureReport, featureReports } from "../evaluation/feature-report.ts";
 import { gainRatio, gainShares, type RequestValues } from "../evaluation/gain-share.ts";
@@ -15,6 +14,7 @@ import { type HeldOut, type HeldOutRange, walkHeldOut } from "../evaluation/held
 import { predictHeads } from "../evaluation/predict-rows.ts";
 import { createPredictor, type Predictor } from "../evaluation/predictor.ts";
 import { type RankArms, rankArms } from "../evaluation/rank-arms.ts";
+import { NDCG_DEPTHS, ndcgIntervals, type RequestNdcg } from "../evaluation/slate-ndcg.ts";
 import { loadPreset } from "../weights/presets.ts";
 
 const MODELS = ["heavy", "light", "past_rates"] as const;
@@ -38,6 +38,8 @@ export interface FunnelReport {
   readonly in_network_per_request: number;
   readonly gain_share: Readonly<Record<string, Interval>>;
   readonly full_of_visible_ceiling: Interval;
+  /** Ranker → `ndcg@10`, `ndcg@50` of its order by the world's true net value. */
+  readonly ndcg: Readonly<Record<string, Readonly<Record<string, Interval>>>>;
 }
 
 interface EvaluateFlags {
@@ -163,7 +165,7 @@ async function walk(
 /** Judges the first impression of each user in the range as a request, until there are enough. */
 function collectRequests(arms: RankArms | undefined, wanted: number) {
   const judged = new Set<string>();
-  const requests: RequestValues[] = [];
+  const requests: (RequestValues & RequestNdcg)[] = [];
   let candidates = 0;
   let inNetwork = 0;
   const onImpression: Parameters<typeof walkHeldOut>[4] = (event, moment) => {
@@ -174,7 +176,7 @@ function collectRequests(arms: RankArms | undefined, wanted: number) {
       if (request === undefined) return;
       candidates += request.candidates;
       inNetwork += request.inNetwork;
-      requests.push({ user: requests.length, values: request.values });
+      requests.push({ user: requests.length, values: request.values, ndcg: request.ndcg });
     });
   };
   const report = ({ seed, rounds }: EvaluateFlags): FunnelReport | null =>
@@ -186,6 +188,12 @@ function collectRequests(arms: RankArms | undefined, wanted: number) {
           in_network_per_request: inNetwork / requests.length,
           gain_share: Object.fromEntries(gainShares(requests, { seed, rounds })),
           full_of_visible_ceiling: gainRatio(requests, "full", "visible", { seed, rounds }),
+          ndcg: Object.fromEntries(
+            Array.from(ndcgIntervals(requests, { seed, rounds }), ([ranker, intervals]) => [
+              ranker,
+              Object.fromEntries(NDCG_DEPTHS.map((k, i) => [`ndcg@${k}`, intervals[i]])),
+            ]),
+          ) as FunnelReport["ndcg"],
         };
   return { onImpression, report };
 }
@@ -194,18 +202,13 @@ type Models = Partial<Record<(typeof MODELS)[number], Predictor>>;
 
 async function openModels(dir: string): Promise<Models> {
   const models: Models = {};
-  let missing: unknown;
   for (const name of MODELS) {
-    let bundle: Bundle;
-    try {
-      bundle = await readChampion(join(dir, name));
-    } catch (error) {
-      missing = error;
-      continue;
-    }
-    models[name] = await createPredictor(bundle, 2);
+    const stageDir = join(dir, name);
+    if (!(await hasChampion(stageDir))) continue;
+    models[name] = await createPredictor(await readChampion(stageDir), 2);
   }
-  if (Object.keys(models).length === 0) throw missing;
+  if (Object.keys(models).length === 0)
+    throw new RoostError("BAD_BUNDLE", `${dir} holds none of ${MODELS.join(", ")}`);
   return models;
 }
 

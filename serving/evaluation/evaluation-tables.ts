@@ -2,6 +2,7 @@ import type { Interval } from "../../experiments/metrics/bootstrap.ts";
 import type { Evaluation, FunnelReport } from "../commands/evaluate.ts";
 import { aligned } from "../commands/timeline-table.ts";
 import type { HeadReport } from "./head-report.ts";
+import { NDCG_DEPTHS } from "./slate-ndcg.ts";
 
 /** An evaluation as readable tables. */
 export function evaluationTables(evaluation: Evaluation): string {
@@ -78,10 +79,15 @@ function calibrationTable(heads: readonly HeadReport[]): string {
 }
 
 function funnelTable(funnel: FunnelReport): string {
+  const depths = NDCG_DEPTHS.map((k) => `ndcg@${k}`);
   return `Gain share over ${funnel.requests} requests, ${funnel.candidates_per_request.toFixed(0)} merged candidates each (${funnel.in_network_per_request.toFixed(0)} in-network)\n${aligned(
     [
-      ["ranker", "gain share"],
-      ...Object.entries(funnel.gain_share).map(([ranker, share]) => [ranker, interval(share)]),
+      ["ranker", "gain share", ...depths],
+      ...Object.entries(funnel.gain_share).map(([ranker, share]) => [
+        ranker,
+        interval(share),
+        ...depths.map((depth) => interval(funnel.ndcg[ranker]?.[depth])),
+      ]),
       ["full ÷ visible", interval(funnel.full_of_visible_ceiling)],
     ],
   )}`;

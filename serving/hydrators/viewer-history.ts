@@ -23,5 +23,6 @@ export function viewerHistory(history: ViewerHistory): QueryHydrator<HomeQuery> 
 }
 
 function either(first: IdSet, second: IdSet): IdSet {
+  if (first instanceof Set && first.size === 0) return second;
   return { has: (id) => first.has(id) || second.has(id) };
 }

@@ -14,7 +14,7 @@ const apply = (event: object): void => {
 };
 const create = (fields: object = {}): void =>
   apply({ type: "post_created", post_id: "1", author_id: "2", text: "x", ...fields });
-const shown = (): boolean => mayShow({ posts, graph }, VIEWER, { postId: "1", authorId: "2" });
+const shown = (): boolean => mayShow({ posts, graph }, VIEWER)({ postId: "1", authorId: "2" });
 
 beforeEach(() => {
   posts = new PostStore();

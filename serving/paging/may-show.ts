@@ -1,28 +1,35 @@
-import type { PostStore } from "../../candidates/post-store.ts";
+import type { PostStore, StoredPost } from "../../candidates/post-store.ts";
 import type { SocialGraph } from "../../candidates/social-graph.ts";
 import { labelRule } from "../filters/visibility.ts";
 
 const forbids = labelRule();
 
+interface ShownItem {
+  readonly postId: string;
+  readonly authorId: string;
+}
+
 /**
- * Whether a post may be shown on a later page of its ranking: nobody concerned is blocked or muted by now, it is not
+ * Tells whether a post may be shown to the viewer on a later page of its ranking: nobody concerned is blocked or muted by now, it is not
  * deleted, and its labels allow it. Asked when the ranking is stored, whose own last checks reach its first page only, and
  * again for each page.
+ * It takes the post where a request under way has it in hand.
  */
 export function mayShow(
   { posts, graph }: { readonly posts: PostStore; readonly graph: SocialGraph },
   viewerId: string,
-  { postId, authorId }: { readonly postId: string; readonly authorId: string },
-): boolean {
-  const post = posts.get(postId);
-  if (post === undefined) return false;
+): (item: ShownItem, post?: StoredPost) => boolean {
   const blocked = graph.blocked(viewerId);
   const blockedBy = graph.blockedBy(viewerId);
   const muted = graph.muted(viewerId);
-  for (const id of [authorId, post.repostOfAuthorId])
-    if (id !== undefined && (blocked.has(id) || blockedBy.has(id) || muted.has(id))) return false;
-  const quoted = post.quoteOfAuthorId;
-  if (quoted !== undefined && (blocked.has(quoted) || blockedBy.has(quoted))) return false;
-  const inNetwork = authorId === viewerId || graph.following(viewerId).has(authorId);
-  return forbids(post.safetyLabels, inNetwork) === undefined;
+  const followed = graph.following(viewerId);
+  const avoided = (id: string): boolean => blocked.has(id) || blockedBy.has(id);
+  return ({ postId, authorId }, post = posts.get(postId)) => {
+    if (post === undefined) return false;
+    for (const id of [authorId, post.repostOfAuthorId])
+      if (id !== undefined && (avoided(id) || muted.has(id))) return false;
+    if (post.quoteOfAuthorId !== undefined && avoided(post.quoteOfAuthorId)) return false;
+    const inNetwork = authorId === viewerId || followed.has(authorId);
+    return forbids(post.safetyLabels, inNetwork) === undefined;
+  };
 }

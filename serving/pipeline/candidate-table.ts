@@ -1,8 +1,12 @@
-/** One value per row. Float columns: NaN = missing. Integer columns cannot say missing: use them for what is always known. */
-export type NumberColumn = Float64Array | Float32Array | Int32Array | Uint32Array | Uint8Array;
-/** One text per row, `""` = missing. */
-export type TextColumn = readonly string[];
-export type Column = NumberColumn | TextColumn;
+import {
+  type Column,
+  emptyLike,
+  type NumberColumn,
+  type TextColumn,
+  takeItems,
+  takeNumbers,
+} from "./column.ts";
+import { LazyColumns } from "./lazy-columns.ts";
 
 /** Row-major `[n, width]`: a model's features (float32, NaN = missing) or its id buckets (int32, 0 = missing). */
 export interface Matrix {
@@ -20,6 +24,8 @@ export interface CandidateTable {
   readonly sourceNames: readonly string[];
   /** Index of the row in the request's record, where dropped candidates keep their place. */
   readonly origin: Int32Array;
+  /** What the source had of each row in hand, so that nobody looks it up again; undefined where it gave nothing. */
+  readonly inHand?: readonly unknown[];
   readonly columns: ReadonlyMap<string, Column>;
   readonly matrices: ReadonlyMap<string, Matrix>;
   /** What rows are ordered by; NaN until a scorer gives one. */
@@ -53,41 +59,20 @@ export function textAt(column: TextColumn | undefined, row: number): string {
 
 /** A table of these rows only, in this order. */
 export function takeRows(table: CandidateTable, rows: Int32Array): CandidateTable {
-  const columns = new Map<string, Column>();
-  for (const [name, column] of table.columns) columns.set(name, takeColumn(column, rows));
   const matrices = new Map<string, Matrix>();
   for (const [name, matrix] of table.matrices) matrices.set(name, takeMatrix(matrix, rows));
   return {
     n: rows.length,
-    postIds: takeTexts(table.postIds, rows),
-    authorIds: takeTexts(table.authorIds, rows),
+    postIds: takeItems(table.postIds, rows),
+    authorIds: takeItems(table.authorIds, rows),
     source: takeNumbers(table.source, rows),
     sourceNames: table.sourceNames,
     origin: takeNumbers(table.origin, rows),
-    columns,
+    ...(table.inHand && { inHand: takeItems(table.inHand, rows) }),
+    columns: LazyColumns.take(table.columns, rows),
     matrices,
     score: takeNumbers(table.score, rows),
   };
-}
-
-function takeColumn(column: Column, rows: Int32Array): Column {
-  return Array.isArray(column)
-    ? takeTexts(column as TextColumn, rows)
-    : takeNumbers(column as NumberColumn, rows);
-}
-
-/** The texts of these rows. */
-export function takeTexts(texts: readonly string[], rows: Int32Array): string[] {
-  const taken = new Array<string>(rows.length);
-  for (let i = 0; i < rows.length; i++) taken[i] = texts[rows[i] as number] as string;
-  return taken;
-}
-
-/** The numbers of these rows, in an array of the same kind. */
-export function takeNumbers<T extends NumberColumn>(numbers: T, rows: Int32Array): T {
-  const taken = emptyLike(numbers, rows.length);
-  for (let i = 0; i < rows.length; i++) taken[i] = numbers[rows[i] as number] as number;
-  return taken;
 }
 
 function takeMatrix({ width, values }: Matrix, rows: Int32Array): Matrix {
@@ -97,18 +82,4 @@ function takeMatrix({ width, values }: Matrix, rows: Int32Array): Matrix {
     taken.set(values.subarray(from, from + width), i * width);
   }
   return { width, values: taken };
-}
-
-/** An array of the same kind, zeroed. */
-export function emptyLike<T extends NumberColumn>(numbers: T, length: number): T {
-  return new (numbers.constructor as new (length: number) => T)(length);
-}
-
-/** A column of the same kind with every value missing (0 where the kind has no NaN). */
-export function missingLike(column: Column, length: number): NumberColumn | string[] {
-  if (Array.isArray(column)) return new Array<string>(length).fill("");
-  const empty = emptyLike(column as NumberColumn, length);
-  return empty instanceof Float64Array || empty instanceof Float32Array
-    ? empty.fill(Number.NaN)
-    : empty;
 }

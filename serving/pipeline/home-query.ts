@@ -2,6 +2,7 @@ import type { Assignment } from "../../experiments/assignment/assign.ts";
 import type { ServedModel } from "../inference/inference.ts";
 import type { Params } from "../params.ts";
 import type { EffectiveWeights } from "../weights/weights.ts";
+import { RequestMemo } from "./request-memo.ts";
 import type { PageSizes } from "./stages.ts";
 
 /** The two models of a home timeline: one for all candidates, one for the best of them. */
@@ -51,6 +52,8 @@ export interface HomeQuery {
   readonly assignments: readonly Assignment[];
   /** The last log record that the state reflected when the request came. */
   readonly logPosition: number;
+  /** Lookups that its components share. */
+  readonly memo: RequestMemo;
 }
 
 /** A query of a viewer about whom nothing is known yet; query hydrators fill in the rest. */
@@ -72,6 +75,7 @@ export function homeQuery(
     product: "for_you",
     assignments: [],
     logPosition: 0,
+    memo: new RequestMemo(),
     ...asked,
   };
 }
@@ -94,7 +98,7 @@ export const COLUMNS = {
     "number: when the post was made, epoch milliseconds; unknown = its core data is missing",
   in_network: "flag: the viewer follows the author or is the author",
   mutual_follow: "flag: the viewer and the author follow each other",
-  text: "text of the post",
+  text: "text of the post; only where the viewer has muted keywords",
   has_photo: "flag",
   has_video: "flag",
   has_quote: "flag: quotes another post",

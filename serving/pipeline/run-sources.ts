@@ -1,12 +1,7 @@
 import { RoostError } from "../../errors.ts";
 import { type Attempt, attempt, type Run } from "./attempt.ts";
-import {
-  type CandidateTable,
-  type Column,
-  missingLike,
-  takeNumbers,
-  takeTexts,
-} from "./candidate-table.ts";
+import type { CandidateTable } from "./candidate-table.ts";
+import { type Column, missingLike, takeItems, takeNumbers } from "./column.ts";
 import type { Fetched, Source } from "./stages.ts";
 
 /** Fetches from every source at once; the answers stand in declaration order. */
@@ -32,8 +27,10 @@ export async function runSources<Query>(
   );
 }
 
-function checkFetched({ postIds, authorIds, columns = {} }: Fetched): void {
+function checkFetched({ postIds, authorIds, inHand, columns = {} }: Fetched): void {
   const n = postIds.length;
+  if (inHand !== undefined && inHand.length !== n)
+    throw new RoostError("COLUMN_LENGTH", `${inHand.length} in hand for ${n} posts`);
   if (authorIds.length !== n)
     throw new RoostError("COLUMN_LENGTH", `${authorIds.length} authors for ${n} posts`);
   for (const [name, column] of Object.entries(columns)) {
@@ -82,11 +79,12 @@ export function mergeSources<Query>(
   const kept = origin.slice(0, n);
   const table: CandidateTable = {
     n,
-    postIds: takeTexts(candidates.postIds, kept),
-    authorIds: takeTexts(candidates.authorIds, kept),
+    postIds: takeItems(candidates.postIds, kept),
+    authorIds: takeItems(candidates.authorIds, kept),
     source: takeNumbers(candidates.source, kept),
     sourceNames,
     origin: kept,
+    ...(answers.some(({ inHand }) => inHand) && { inHand: mergeInHand(answers, kept) }),
     columns: mergeColumns(answers, kept),
     matrices: new Map(),
     score: new Float64Array(n).fill(Number.NaN),
@@ -120,6 +118,13 @@ function joined(answers: readonly Fetched[], ids: "postIds" | "authorIds"): stri
   const all: string[] = [];
   for (const answer of answers) for (const id of answer[ids]) all.push(id);
   return all;
+}
+
+function mergeInHand(answers: readonly Fetched[], kept: Int32Array): unknown[] {
+  const all: unknown[] = [];
+  for (const { postIds, inHand } of answers)
+    for (let i = 0; i < postIds.length; i++) all.push(inHand?.[i]);
+  return takeItems(all, kept);
 }
 
 /** `kept` holds ascending places in the concatenation of all answers. */

@@ -1,4 +1,5 @@
-import type { CandidateTable, Column, Matrix } from "./candidate-table.ts";
+import type { CandidateTable, Matrix } from "./candidate-table.ts";
+import type { Column } from "./column.ts";
 import type { RequestRecord } from "./record.ts";
 
 /**
@@ -39,6 +40,8 @@ export interface QueryHydrator<Query> extends Component<Query> {
 export interface Fetched {
   readonly postIds: readonly string[];
   readonly authorIds: readonly string[];
+  /** What it has of each in hand, for hydrators that know the kind: see `CandidateTable`. */
+  readonly inHand?: readonly unknown[];
   readonly columns?: Readonly<Record<string, Column>>;
 }
 
@@ -132,6 +135,8 @@ export interface Ranked<Query> {
   readonly query: Query;
   /** Every candidate that reached the heavy scorers. */
   readonly table: CandidateTable;
+  /** Rows of `table` that may be shown, best first, as the selector put them. */
+  readonly order: Int32Array;
   /** Rows of `table`, best first: the page. */
   readonly page: Int32Array;
   readonly record: RequestRecord;

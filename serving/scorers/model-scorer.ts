@@ -1,6 +1,6 @@
 import { HEAD_BY_NAME, HEADS, type Head } from "../../datasets/heads.ts";
 import { RoostError } from "../../errors.ts";
-import { type BundleManifest, type Calibration, calibrate } from "../../features/bundle.ts";
+import { type BundleManifest, type Calibration, calibrateColumn } from "../../features/bundle.ts";
 import type { ServedModel } from "../inference/inference.ts";
 import { type CandidateTable, numberAt, numberColumn } from "../pipeline/candidate-table.ts";
 import {
@@ -90,10 +90,7 @@ function headColumns(
     const head = HEAD_BY_NAME.get(name);
     if (head === undefined || manifest.masked_heads.includes(name)) continue;
     if (wanted !== undefined && !wanted.has(name)) continue;
-    const calibration = manifest.calibration[j] as Calibration;
-    const p = new Float64Array(n);
-    for (let row = 0; row < n; row++)
-      p[row] = calibrate(calibration, outputs[row * width + j] as number);
+    const p = calibrateColumn(manifest.calibration[j] as Calibration, outputs, width, j);
     closeGate(head, table, p);
     byHead.set(name, p);
   }

@@ -20,10 +20,13 @@ export function inNetwork(posts: PostStore): Source<HomeQuery> {
         maxAgeHours: params.max_age_hours,
         limit: params.in_network_limit,
       });
-      return {
-        postIds: found.map((post) => post.postId),
-        authorIds: found.map((post) => post.authorId),
-      };
+      const postIds: string[] = [];
+      const authorIds: string[] = [];
+      for (const post of found) {
+        postIds.push(post.postId);
+        authorIds.push(post.authorId);
+      }
+      return { postIds, authorIds, inHand: found };
     },
   };
 }

@@ -65,15 +65,15 @@ export class BroadcastState {
 export class LiveState {
   readonly broadcast: BroadcastState;
   readonly features: FeatureStore;
-  readonly #forgetters: ((userId: string) => void)[] = [];
+  readonly #forgetters: ((userId: string) => unknown)[] = [];
 
   constructor(broadcast: BroadcastState, features: FeatureStore) {
     this.broadcast = broadcast;
     this.features = features;
   }
 
-  /** Calls `forget` for every deleted user, after the state has forgotten them. */
-  onUserDeleted(forget: (userId: string) => void): void {
+  /** Calls `forget` for every deleted user, after the state has forgotten them, and waits for what it returns. */
+  onUserDeleted(forget: (userId: string) => unknown): void {
     this.#forgetters.push(forget);
   }
 
@@ -96,6 +96,6 @@ export class LiveState {
     this.broadcast.position = Math.max(this.broadcast.position, last);
     for (const event of events)
       if (event.type === "user_deleted")
-        for (const forget of this.#forgetters) forget(event.user_id);
+        for (const forget of this.#forgetters) await forget(event.user_id);
   }
 }

@@ -13,6 +13,7 @@ import { rowsBetween } from "../../features/replay.ts";
 import type { TrainingRows } from "../../features/rows.ts";
 import { datasetRows, usableFeatures } from "../dataset-rows.ts";
 import { HEAVY_FEATURES, HEAVY_IDS, LIGHT_FEATURES, PAST_RATE_FEATURES } from "../feature-sets.ts";
+import { finishedRankers } from "../finished-rankers.ts";
 import { promote } from "../registry/promote.ts";
 import type { RankerOptions } from "../trainers/ranker-options.ts";
 import { trainRanker } from "../trainers/train-ranker.ts";
@@ -39,7 +40,10 @@ export interface TrainRequest {
   readonly nowMs: number;
   /** A step's name and the share of it that is done. */
   readonly onProgress?: (step: string, share: number) => void;
+  /** Stops between two steps or rankers, never while one is published; its reason is thrown. */
   readonly signal?: AbortSignal;
+  /** Directory of what an interrupted training goes on from; emptied when all is published. */
+  readonly checkpointDir?: string;
 }
 
 export interface TrainReport {
@@ -76,7 +80,10 @@ export async function train(request: TrainRequest): Promise<TrainReport> {
       features: HEAVY_FEATURES,
       ids: HEAVY_IDS,
       toMs: validation.toMs,
-      onProgress: (events) => progress("features", Math.min(1, events / manifest.events)),
+      onProgress: (events) => {
+        request.signal?.throwIfAborted();
+        progress("features", Math.min(1, events / manifest.events));
+      },
     }),
   );
   progress("features", 1);
@@ -86,19 +93,49 @@ export async function train(request: TrainRequest): Promise<TrainReport> {
   };
   const { usable, useless } = usableFeatures(rows.train);
 
+  const finished = request.checkpointDir
+    ? finishedRankers(request.checkpointDir, decides(request, manifest, usable, rows))
+    : undefined;
   const bundles: Record<string, BundleManifest> = {};
   const promotions: Record<string, TrainedPromotion> = {};
   for (const kind of request.rankers) {
-    const bundle = await timed(kind, () => trainOne(request, manifest, kind, rows, usable));
-    bundles[kind] = bundle;
-    promotions[kind] = await promoteTrained(request, kind, bundle.version);
+    request.signal?.throwIfAborted();
+    bundles[kind] = await timed(kind, async () => {
+      const before = await finished?.find(kind, join(request.out, kind));
+      if (before !== undefined) {
+        progress(kind, 1);
+        return before;
+      }
+      const published = await trainOne(request, manifest, kind, rows, usable);
+      await finished?.note(kind, published);
+      return published;
+    });
+    promotions[kind] = await promoteTrained(request, kind, bundles[kind].version);
   }
+  await finished?.clear();
   return {
     rows: { train: rows.train.n, validation: rows.validation.n },
     useless_features: useless,
     bundles,
     promotions,
     seconds,
+  };
+}
+
+/** What decides the bytes of a run's bundles. */
+function decides(
+  { seed, options, metricRounds, trainUntilMs, validateUntilMs }: TrainRequest,
+  manifest: DatasetManifest,
+  usable: readonly string[],
+  rows: { train: TrainingRows; validation: TrainingRows },
+): unknown {
+  return {
+    data: manifest.checksum,
+    split: [trainUntilMs, validateUntilMs, rows.train.n, rows.validation.n],
+    features: [usable, schemaHash(HEAVY_FEATURES, HEAVY_IDS)],
+    seed,
+    options,
+    metricRounds,
   };
 }
 
@@ -122,6 +159,9 @@ async function trainOne(
     ...(request.options === undefined ? {} : { options: request.options }),
     ...(request.metricRounds === undefined ? {} : { metricRounds: request.metricRounds }),
     ...(request.signal === undefined ? {} : { signal: request.signal }),
+    ...(request.checkpointDir === undefined
+      ? {}
+      : { checkpoint: join(request.checkpointDir, `${kind}.checkpoint`) }),
     onProgress: ({ step, steps }) => request.onProgress?.(kind, step / steps),
   });
   try {
@@ -199,6 +239,7 @@ interface TrainFlags {
   engine: "onnx" | "tfjs";
   metricRounds: number;
   promote?: boolean;
+  checkpoint?: string;
   json?: boolean;
   progressJson?: boolean;
 }
@@ -216,12 +257,14 @@ export function trainCommand(): Command {
     .option("--engine <name>", "onnx or tfjs", "onnx")
     .option("--metric-rounds <n>", "bootstrap resamples of each metric", wholeNumber, 200)
     .option("--promote", "make what was trained champion where it passes the gate")
+    .option("--checkpoint <dir>", "keep what an interrupted training goes on from here")
     .option("--json", "print the report as JSON")
     .option("--progress-json", "print progress as one JSON object per line on standard error")
     .action(async (flags: TrainFlags) => {
       if (!existsSync(flags.data))
         throw new RoostError("BAD_DATASET", `${flags.data} does not exist`);
       const offset = readManifest(flags.data).utc_offset_hours;
+      const interruption = interrupted(flags.checkpoint);
       const report = await train({
         data: flags.data,
         out: flags.out ?? join(flags.data, "models"),
@@ -239,15 +282,32 @@ export function trainCommand(): Command {
         ...(flags.promote === undefined ? {} : { promote: flags.promote }),
         command: ["roost", ...process.argv.slice(2)],
         nowMs: Date.now(),
+        signal: interruption.signal,
+        ...(flags.checkpoint === undefined ? {} : { checkpointDir: flags.checkpoint }),
         onProgress: (step, share) => {
           if (flags.progressJson) process.stderr.write(`${JSON.stringify({ step, share })}\n`);
         },
-      });
+      }).finally(interruption.release);
       process.stdout.write(flags.json ? `${JSON.stringify(report, null, 2)}\n` : readable(report));
       // What was asked for did not happen, though the versions are published.
       if (Object.values(report.promotions).some(({ refused }) => refused !== undefined))
         process.exitCode = 1;
     });
+}
+
+/** Aborts at SIGINT or SIGTERM. The second signal ends the process as it would have without us. */
+function interrupted(checkpoint: string | undefined): { signal: AbortSignal; release(): void } {
+  const controller = new AbortController();
+  const release = (): void => {
+    for (const name of ["SIGINT", "SIGTERM"] as const) process.off(name, stop);
+  };
+  function stop(name: NodeJS.Signals): void {
+    release();
+    const kept = checkpoint === undefined ? "nothing is kept of it" : `it is kept in ${checkpoint}`;
+    controller.abort(new RoostError("INTERRUPTED", `${name} ended the training, ${kept}`));
+  }
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, stop);
+  return { signal: controller.signal, release };
 }
 
 function readable(report: TrainReport): string {
