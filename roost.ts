@@ -25,8 +25,12 @@ const VERBS: Record<string, { about: string; load: () => Promise<Command> }> = {
     load: async () => (await import("./datasets/commands/import.ts")).importCommand(),
   },
   train: {
-    about: "train rankers on a data set and publish their bundles",
+    about: "train rankers on a data set and publish them as new versions",
     load: async () => (await import("./training/commands/train.ts")).trainCommand(),
+  },
+  models: {
+    about: "list, compare, promote, roll back and add versions of models",
+    load: async () => (await import("./training/commands/models.ts")).modelsCommand(),
   },
   evaluate: {
     about: "judge models and rankings on held-out data",

@@ -10,9 +10,10 @@ import { openLmdb } from "../datasets/storage/lmdb.ts";
 import { RoostError } from "../errors.ts";
 import { exposureLogger } from "../experiments/assignment/exposure-logger.ts";
 import { lmdbStickyStore } from "../experiments/assignment/lmdb-sticky-store.ts";
-import { readBundle } from "../features/bundle.ts";
 import { checkBundle } from "../features/check-bundle.ts";
+import { checkWeights } from "../features/check-weights.ts";
 import type { StateView } from "../features/entities.ts";
+import { championFiles, hasChampion, readChampion } from "../features/models/champion.ts";
 import { AfterAnswers } from "./after-answers.ts";
 import { logExposures } from "./effects/log-exposures.ts";
 import { logServed } from "./effects/log-served.ts";
@@ -285,7 +286,7 @@ const SPLIT_ROWS = 150;
 /** A model this small scores 1,000 rows in under a millisecond, less than handing them to a worker and back costs. */
 const INLINE_PARAMETERS = 10_000;
 
-/** One slot a stage, filled from its bundle where there is one; an edited bundle takes the place of the old. */
+/** One slot a stage, filled with its champion where there is one; a new champion takes the place of the old. */
 async function openModels(
   settings: Settings,
   dir: DataDir,
@@ -302,26 +303,28 @@ async function openModels(
   };
   const slots = { light: new ModelSlot(pool), heavy: new ModelSlot(pool) };
   for (const stage of STAGES) {
-    const bundleDir = `${settings.modelDir ?? dir.at("models")}/${stage}`;
+    const stageDir = `${settings.modelDir ?? dir.at("models")}/${stage}`;
     const load = async (): Promise<void> => {
-      const bundle = await readBundle(bundleDir);
+      const bundle = await readChampion(stageDir);
+      if (slots[stage].manifest?.version === bundle.manifest.version) return;
       checkBundle(bundle.manifest);
+      checkWeights(bundle.model);
       await slots[stage].replace(bundle);
       logger.info({ stage, version: bundle.manifest.version }, "model in place");
     };
     opened.push(() => slots[stage].close());
-    if (!existsSync(bundleDir)) {
-      logger.warn({ stage }, "there is no model; the stage is skipped");
-      continue;
+    if (await hasChampion(stageDir)) await load();
+    else logger.warn({ stage }, "there is no model; the stage is skipped");
+    if (!existsSync(stageDir)) continue;
+    for (const file of championFiles(stageDir)) {
+      const watch = watchFile(file, load, (error) =>
+        logger.error(
+          { stage, problem: error.message },
+          "a new bundle was refused; the old one serves on",
+        ),
+      );
+      opened.push(() => watch.close());
     }
-    await load();
-    const watch = watchFile(`${bundleDir}/bundle.json`, load, (error) =>
-      logger.error(
-        { stage, problem: error.message },
-        "a new bundle was refused; the old one serves on",
-      ),
-    );
-    opened.push(() => watch.close());
   }
   return slots;
 }

@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type BundleManifest, readBundle } from "../features/bundle.ts";
+import type { BundleManifest } from "../features/bundle.ts";
+import { readVersion } from "../features/models/versions.ts";
 
 /** Which rankers of an interrupted training are published already. */
 export interface FinishedRankers {
-  /** The published bundle of `kind` when this very run made it, or undefined. */
-  find(kind: string, bundleDir: string): Promise<BundleManifest | undefined>;
+  /** The published version of `kind` when this very run made it and it is intact, or undefined. */
+  find(kind: string, stageDir: string): Promise<BundleManifest | undefined>;
   note(kind: string, manifest: BundleManifest): Promise<void>;
   /** Forgets all: the training is over. */
   clear(): Promise<void>;
@@ -28,11 +29,11 @@ export function finishedRankers(dir: string, decides: unknown): FinishedRankers 
     return noted.run === run ? (noted.versions ?? {}) : {};
   };
   return {
-    async find(kind, bundleDir) {
+    async find(kind, stageDir) {
       const version = (await read())[kind];
       if (version === undefined) return undefined;
-      const bundle = await readBundle(bundleDir).catch(() => undefined);
-      return bundle?.manifest.version === version ? bundle.manifest : undefined;
+      const bundle = await readVersion(stageDir, version).catch(() => undefined);
+      return bundle?.manifest;
     },
     async note(kind, { version }) {
       const versions = { ...(await read()), [kind]: version };

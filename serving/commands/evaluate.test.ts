@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { readManifest } from "../../datasets/dataset.ts";
 import type { Interval } from "../../experiments/metrics/bootstrap.ts";
+import { championDir } from "../../features/models/champion.ts";
 import { FEATURE_NAMES } from "../../features/registry.ts";
 import { freshSpace, roost } from "../space.fixture.ts";
 import type { Evaluation, FunnelReport } from "./evaluate.ts";
@@ -135,10 +136,10 @@ test("the same figures are printed as tables", async () => {
 test("a damaged bundle is refused by name, not passed over", async () => {
   const models = join(space, "half");
   await cp(join(space, "models"), models, { recursive: true });
-  await writeFile(join(models, "heavy", "model.onnx"), "cut");
+  await writeFile(join(await championDir(join(models, "heavy")), "model.onnx"), "cut");
   const ended = await evaluate("--models", models, "--json");
   expect(ended.code).toBe(1);
-  expect(ended.stderr).toMatch(/heavy\/model\.onnx does not match its checksum/);
+  expect(ended.stderr).toMatch(/heavy\/\S+\/model\.onnx does not match its checksum/);
 });
 
 test("a directory without models is refused in one line that says how to make them", async () => {

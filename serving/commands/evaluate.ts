@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { type DatasetManifest, readManifest } from "../../datasets/dataset.ts";
@@ -6,7 +5,7 @@ import { moment } from "../../datasets/split.ts";
 import { createWorldOf } from "../../datasets/world/world-of.ts";
 import { RoostError } from "../../errors.ts";
 import type { Interval } from "../../experiments/metrics/bootstrap.ts";
-import { readBundle } from "../../features/bundle.ts";
+import { hasChampion, readChampion } from "../../features/models/champion.ts";
 import { evaluationTables } from "../evaluation/evaluation-tables.ts";
 import { type FeatureReport, featureReports } from "../evaluation/feature-report.ts";
 import { gainRatio, gainShares, type RequestValues } from "../evaluation/gain-share.ts";
@@ -59,7 +58,10 @@ export function evaluateCommand(): Command {
   return new Command("evaluate")
     .description("judge models and rankings on held-out data")
     .requiredOption("--data <dir>", "directory that roost simulate or roost import wrote")
-    .option("--models <dir>", "where the bundles are; <data>/models when not given")
+    .option(
+      "--models <dir>",
+      "where the models are, judged by their champions; <data>/models when not given",
+    )
     .option("--from <date>", "first day judged, or a moment; what is held out when not given")
     .option("--until <date>", "last day (its end) judged, or a moment")
     .option("--requests <n>", "simulated requests for the gain shares (worlds only)", whole, 1200)
@@ -201,9 +203,9 @@ type Models = Partial<Record<(typeof MODELS)[number], Predictor>>;
 async function openModels(dir: string): Promise<Models> {
   const models: Models = {};
   for (const name of MODELS) {
-    const path = join(dir, name);
-    if (!existsSync(path)) continue;
-    models[name] = await createPredictor(await readBundle(path), 2);
+    const stageDir = join(dir, name);
+    if (!(await hasChampion(stageDir))) continue;
+    models[name] = await createPredictor(await readChampion(stageDir), 2);
   }
   if (Object.keys(models).length === 0)
     throw new RoostError("BAD_BUNDLE", `${dir} holds none of ${MODELS.join(", ")}`);

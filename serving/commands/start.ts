@@ -6,8 +6,8 @@ import { pino } from "pino";
 import { hasDataset, readManifest } from "../../datasets/dataset.ts";
 import { openDataDir } from "../../datasets/storage/data-dir.ts";
 import { RoostError } from "../../errors.ts";
-import { readBundle } from "../../features/bundle.ts";
 import { checkBundle } from "../../features/check-bundle.ts";
+import { readChampion } from "../../features/models/champion.ts";
 import { previewRanking, type RankParts } from "../rank-service.ts";
 import type { Server } from "../server.ts";
 import type { Settings } from "../settings.ts";
@@ -85,7 +85,7 @@ async function makeArtifacts(dataDir: string): Promise<void> {
 async function hasModels(dir: string): Promise<boolean> {
   try {
     for (const stage of ["light", "heavy"])
-      checkBundle((await readBundle(`${dir}/${stage}`)).manifest);
+      checkBundle((await readChampion(`${dir}/${stage}`)).manifest);
     return true;
   } catch (error) {
     if (error instanceof RoostError && error.code === "BAD_BUNDLE") return false;

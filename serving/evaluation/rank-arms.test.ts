@@ -5,7 +5,7 @@ import type { EventOf } from "../../datasets/events.ts";
 import { ViewerHistory } from "../../datasets/world/viewer-history.ts";
 import type { World } from "../../datasets/world/world.ts";
 import { createWorldOf } from "../../datasets/world/world-of.ts";
-import { readBundle } from "../../features/bundle.ts";
+import { readChampion } from "../../features/models/champion.ts";
 import { Replay } from "../../features/replay.ts";
 import { finallyDo, freshSpace } from "../space.fixture.ts";
 import { BroadcastState } from "../state/live-state.ts";
@@ -28,8 +28,8 @@ beforeAll(async () => {
   arms = await rankArms(
     world,
     {
-      light: await readBundle(join(space, "models", "light")),
-      heavy: await readBundle(join(space, "models", "heavy")),
+      light: await readChampion(join(space, "models", "light")),
+      heavy: await readChampion(join(space, "models", "heavy")),
     },
     await loadPreset("world"),
   );

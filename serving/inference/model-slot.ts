@@ -1,3 +1,4 @@
+import { RoostError } from "../../errors.ts";
 import type { Bundle, BundleManifest } from "../../features/bundle.ts";
 import type { Inference, ServedModel } from "./inference.ts";
 import { InferencePool, type InferencePoolOptions } from "./inference-pool.ts";
@@ -61,7 +62,8 @@ export class ModelSlot {
 
   /**
    * Puts a bundle's model in place. One replacement runs at a time; a version that is in place already is left alone.
-   * @throws BAD_BUNDLE or INFERENCE_FAILED when the model does not load or run: the old one stays
+   * @throws BAD_BUNDLE or INFERENCE_FAILED when the model does not load, run, or give a finite number a head, with or
+   * without features: the old one stays
    */
   replace(bundle: Bundle): Promise<void> {
     const replaced = this.#replacing.then(() => this.#replace(bundle));
@@ -106,7 +108,10 @@ export class ModelSlot {
   }
 }
 
-/** One run on each worker. */
+/**
+ * One run on each worker: zeros in the first half of the rows, nothing known in the second.
+ * @throws BAD_BUNDLE when an answer is not a finite number for every row and head
+ */
 async function warmUp(
   inference: Inference,
   manifest: BundleManifest,
@@ -114,8 +119,27 @@ async function warmUp(
 ): Promise<void> {
   const { signal } = new AbortController();
   const features = new Float32Array(WARM_UP_ROWS * manifest.features.length);
+  features.fill(Number.NaN, features.length / 2);
   const ids = new Int32Array(WARM_UP_ROWS * manifest.ids.length);
-  await Promise.all(
+  const answers = await Promise.all(
     Array.from({ length: workers }, () => inference.run(features, ids, WARM_UP_ROWS, signal)),
   );
+  for (const outputs of answers) {
+    const problem = outputProblem(outputs, manifest);
+    if (problem !== undefined)
+      throw new RoostError("BAD_BUNDLE", `${manifest.kind} ${manifest.version}: ${problem}`);
+  }
+}
+
+function outputProblem(
+  outputs: Float32Array,
+  { heads }: Pick<BundleManifest, "heads">,
+): string | undefined {
+  const width = heads.length;
+  if (outputs.length !== WARM_UP_ROWS * width)
+    return `the model gives ${outputs.length / WARM_UP_ROWS} values a row, not one for each of ${width} heads`;
+  const at = outputs.findIndex((value) => !Number.isFinite(value));
+  if (at === -1) return undefined;
+  const given = at < outputs.length / 2 ? "are 0" : "are missing";
+  return `${heads[at % width]?.name} is ${outputs[at]} when all features ${given}`;
 }

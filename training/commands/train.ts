@@ -5,12 +5,16 @@ import { type DatasetManifest, readManifest } from "../../datasets/dataset.ts";
 import { datasetSplit, moment } from "../../datasets/split.ts";
 import { RoostError } from "../../errors.ts";
 import type { BundleManifest } from "../../features/bundle.ts";
+import { checkBundle } from "../../features/check-bundle.ts";
+import { adoptUnversioned, readChampion } from "../../features/models/champion.ts";
+import { publishVersion } from "../../features/models/versions.ts";
 import { schemaHash } from "../../features/registry.ts";
 import { rowsBetween } from "../../features/replay.ts";
 import type { TrainingRows } from "../../features/rows.ts";
 import { datasetRows, usableFeatures } from "../dataset-rows.ts";
 import { HEAVY_FEATURES, HEAVY_IDS, LIGHT_FEATURES, PAST_RATE_FEATURES } from "../feature-sets.ts";
 import { finishedRankers } from "../finished-rankers.ts";
+import { promote } from "../registry/promote.ts";
 import type { RankerOptions } from "../trainers/ranker-options.ts";
 import { trainRanker } from "../trainers/train-ranker.ts";
 import type { RankerKind } from "../trainers/trained-model.ts";
@@ -19,7 +23,7 @@ export const RANKERS = ["light", "heavy", "past_rates"] as const satisfies reado
 
 export interface TrainRequest {
   readonly data: string;
-  /** Bundles go to `<out>/<kind>`. */
+  /** Versions go to `<out>/<kind>/versions`. */
   readonly out: string;
   readonly rankers: readonly RankerKind[];
   /** First moment that is not trained on; from there to `validateUntilMs` is validation. */
@@ -29,6 +33,11 @@ export interface TrainRequest {
   readonly threads: number;
   readonly options?: RankerOptions;
   readonly metricRounds?: number;
+  /** Makes what was trained champion where it passes the gate. A stage without a usable champion gets it in any case. */
+  readonly promote?: boolean;
+  /** What was run, for the lineage. */
+  readonly command: readonly string[];
+  readonly nowMs: number;
   /** A step's name and the share of it that is done. */
   readonly onProgress?: (step: string, share: number) => void;
   /** Stops between two steps or rankers, never while one is published; its reason is thrown. */
@@ -41,7 +50,16 @@ export interface TrainReport {
   readonly rows: { readonly train: number; readonly validation: number };
   readonly useless_features: readonly string[];
   readonly bundles: Readonly<Record<string, BundleManifest>>;
+  readonly promotions: Readonly<Record<string, TrainedPromotion>>;
   readonly seconds: Readonly<Record<string, number>>;
+}
+
+/** What became of a version after its training. */
+export interface TrainedPromotion {
+  /** The stage's champion now. */
+  readonly champion: string;
+  /** Why it is another version than the trained one although `promote` was asked for. */
+  readonly refused?: string;
 }
 
 /** Replays a data set into rows, trains the asked rankers on the earlier and validates on the later ones, publishes. */
@@ -79,6 +97,7 @@ export async function train(request: TrainRequest): Promise<TrainReport> {
     ? finishedRankers(request.checkpointDir, decides(request, manifest, usable, rows))
     : undefined;
   const bundles: Record<string, BundleManifest> = {};
+  const promotions: Record<string, TrainedPromotion> = {};
   for (const kind of request.rankers) {
     request.signal?.throwIfAborted();
     bundles[kind] = await timed(kind, async () => {
@@ -91,12 +110,14 @@ export async function train(request: TrainRequest): Promise<TrainReport> {
       await finished?.note(kind, published);
       return published;
     });
+    promotions[kind] = await promoteTrained(request, kind, bundles[kind].version);
   }
   await finished?.clear();
   return {
     rows: { train: rows.train.n, validation: rows.validation.n },
     useless_features: useless,
     bundles,
+    promotions,
     seconds,
   };
 }
@@ -144,16 +165,52 @@ async function trainOne(
     onProgress: ({ step, steps }) => request.onProgress?.(kind, step / steps),
   });
   try {
-    return await model.publish(join(request.out, kind), {
+    const stageDir = join(request.out, kind);
+    await adoptUnversioned(stageDir, request.nowMs);
+    const trained = model.manifest({
       schemaHash: schemaHash(
         model.parts.featureNames,
         model.parts.ids.map(({ name }) => name),
       ),
       source: `${manifest.source} ${manifest.checksum.slice(0, 16)}`,
     });
+    return await publishVersion(stageDir, model.parts.onnx, trained, {
+      parent: await usableChampion(stageDir),
+      command: [...request.command],
+      published_ms: request.nowMs,
+    });
   } finally {
     await model.close();
     request.onProgress?.(kind, 1);
+  }
+}
+
+/** The champion that can be served; null when there is none. */
+async function usableChampion(stageDir: string): Promise<string | null> {
+  try {
+    const { manifest } = await readChampion(stageDir);
+    checkBundle(manifest);
+    return manifest.version;
+  } catch (error) {
+    if (error instanceof RoostError && error.code === "BAD_BUNDLE") return null;
+    throw error;
+  }
+}
+
+async function promoteTrained(
+  request: TrainRequest,
+  kind: RankerKind,
+  version: string,
+): Promise<TrainedPromotion> {
+  const stageDir = join(request.out, kind);
+  const champion = await usableChampion(stageDir);
+  if (champion !== null && !request.promote) return { champion };
+  try {
+    await promote({ stageDir, version, action: "train", nowMs: request.nowMs });
+    return { champion: version };
+  } catch (error) {
+    if (!(error instanceof RoostError && error.code === "PROMOTION_REFUSED")) throw error;
+    return { champion: champion as string, refused: error.detail };
   }
 }
 
@@ -181,6 +238,7 @@ interface TrainFlags {
   threads: number;
   engine: "onnx" | "tfjs";
   metricRounds: number;
+  promote?: boolean;
   checkpoint?: string;
   json?: boolean;
   progressJson?: boolean;
@@ -188,9 +246,9 @@ interface TrainFlags {
 
 export function trainCommand(): Command {
   return new Command("train")
-    .description("train rankers on a data set and publish their bundles")
+    .description("train rankers on a data set and publish them as new versions")
     .requiredOption("--data <dir>", "directory that roost simulate or roost import wrote")
-    .option("--out <dir>", "where the bundles go; <data>/models when not given")
+    .option("--out <dir>", "where the models are kept; <data>/models when not given")
     .option("--train-until <date>", "last day (its end) to train on, or a moment")
     .option("--validate-until <date>", "last day (its end) to validate on, or a moment")
     .option("--rankers <list>", `some of ${RANKERS.join(",")}`, rankerList, [...RANKERS])
@@ -198,6 +256,7 @@ export function trainCommand(): Command {
     .option("--threads <n>", "threads of the training runtime", wholeNumber, 2)
     .option("--engine <name>", "onnx or tfjs", "onnx")
     .option("--metric-rounds <n>", "bootstrap resamples of each metric", wholeNumber, 200)
+    .option("--promote", "make what was trained champion where it passes the gate")
     .option("--checkpoint <dir>", "keep what an interrupted training goes on from here")
     .option("--json", "print the report as JSON")
     .option("--progress-json", "print progress as one JSON object per line on standard error")
@@ -220,6 +279,9 @@ export function trainCommand(): Command {
         threads: flags.threads,
         options: { engine: flags.engine },
         metricRounds: flags.metricRounds,
+        ...(flags.promote === undefined ? {} : { promote: flags.promote }),
+        command: ["roost", ...process.argv.slice(2)],
+        nowMs: Date.now(),
         signal: interruption.signal,
         ...(flags.checkpoint === undefined ? {} : { checkpointDir: flags.checkpoint }),
         onProgress: (step, share) => {
@@ -227,6 +289,9 @@ export function trainCommand(): Command {
         },
       }).finally(interruption.release);
       process.stdout.write(flags.json ? `${JSON.stringify(report, null, 2)}\n` : readable(report));
+      // What was asked for did not happen, though the versions are published.
+      if (Object.values(report.promotions).some(({ refused }) => refused !== undefined))
+        process.exitCode = 1;
     });
 }
 
@@ -257,6 +322,13 @@ function readable(report: TrainReport): string {
       );
       lines.push(`  ${head.padEnd(26)}${cells.join("  ")}`);
     }
+    lines.push(placeOf(kind, bundle.version, report.promotions[kind] as TrainedPromotion));
   }
   return `${lines.join("\n")}\n`;
+}
+
+function placeOf(kind: string, version: string, { champion, refused }: TrainedPromotion): string {
+  if (champion === version) return "  champion";
+  if (refused !== undefined) return `  not promoted: ${refused}`;
+  return `  published; the champion is still ${champion}: roost models compare champion ${version} --stage ${kind}`;
 }

@@ -3,6 +3,7 @@ import { RoostError } from "../../errors.ts";
 import type { TrainingRows } from "../../features/rows.ts";
 import { chooseEngine } from "../engines/choose-engine.ts";
 import { toOnnx } from "../graph/to-onnx.ts";
+import { measuredRows } from "../registry/measured-rows.ts";
 import { heavyNetwork, logisticNetwork } from "./build-network.ts";
 import { calibrateHeads } from "./calibration.ts";
 import { type FitProgress, fitNetwork } from "./fit.ts";
@@ -94,6 +95,7 @@ export async function trainRanker(request: TrainRankerRequest): Promise<TrainedM
         fromMs: train.timeMs[0] as number,
         toMs: train.timeMs[train.n - 1] as number,
       },
+      validation: measuredRows(validation),
     },
     threads,
   );
