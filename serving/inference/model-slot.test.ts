@@ -1,3 +1,4 @@
+import type { Worker } from "node:worker_threads";
 import { afterEach, expect, test } from "vitest";
 import { ModelSlot } from "./model-slot.ts";
 import { startSession } from "./start-session.ts";
@@ -157,4 +158,26 @@ test("releasing twice counts once", async () => {
   expect(alive.has(1)).toBe(true);
   second?.release();
   while (alive.has(1)) await new Promise((resolve) => setImmediate(resolve));
+});
+
+test("a small model runs on the calling thread, one that is small and slow in a worker", async () => {
+  for (const [model, workers] of [
+    [{ weights: [1], bias: [1], missingAsZero: true }, 0],
+    [{ weights: [1], bias: [1], missingAsZero: true, idle: 2_000 }, 1],
+  ] as const) {
+    const alive: Worker[] = [];
+    const slot = new ModelSlot({
+      workers: 1,
+      inlineParameters: 100,
+      startSession: (settings) => {
+        const worker = startSession(settings);
+        alive.push(worker);
+        return worker;
+      },
+    });
+    slots.push(slot);
+    await slot.replace(tinyBundle(model));
+    expect(alive).toHaveLength(workers);
+    expect((await ask(slot)).output).toBe(1);
+  }
 });
