@@ -18,14 +18,18 @@ import { schemaHash } from "../../features/registry.ts";
 import { rowsBetween } from "../../features/replay.ts";
 import type { TrainingRows } from "../../features/rows.ts";
 import { datasetRows, usableFeatures } from "../dataset-rows.ts";
-import { HEAVY_FEATURES, HEAVY_IDS, LIGHT_FEATURES, PAST_RATE_FEATURES } from "../feature-sets.ts";
+import { HEAVY_FEATURES, HEAVY_IDS } from "../feature-sets.ts";
 import { finishedRankers } from "../finished-rankers.ts";
+import { rankerFeatures } from "../ranker-features.ts";
+import { compareLearning } from "../registry/compare-learning.ts";
+import type { LearningReport } from "../registry/learning-report.ts";
 import { measureBundle } from "../registry/measure-bundle.ts";
 import { promote } from "../registry/promote.ts";
 import { warmSource } from "../registry/warm-source.ts";
 import type { RankerOptions } from "../trainers/ranker-options.ts";
 import { trainRanker } from "../trainers/train-ranker.ts";
 import type { RankerKind } from "../trainers/trained-model.ts";
+import { learningTables } from "./learning-tables.ts";
 
 export const RANKERS = ["light", "heavy", "past_rates"] as const satisfies readonly RankerKind[];
 
@@ -167,9 +171,6 @@ async function trainOne(
   rows: { train: TrainingRows; validation: TrainingRows },
   usable: readonly string[],
 ): Promise<BundleManifest> {
-  const wanted =
-    kind === "heavy" ? HEAVY_FEATURES : kind === "light" ? LIGHT_FEATURES : PAST_RATE_FEATURES;
-  const known = new Set(usable);
   const stageDir = join(request.out, kind);
   await adoptUnversioned(stageDir, request.nowMs);
   const warm =
@@ -180,7 +181,7 @@ async function trainOne(
     kind,
     ...rows,
     // A model that training goes on from keeps its features, whatever varies now.
-    ...(warm ? { warm } : { featureSubset: wanted.filter((name) => known.has(name)) }),
+    ...(warm ? { warm } : { featureSubset: rankerFeatures(kind, usable) }),
     seed: request.seed,
     threads: request.threads,
     ...(request.options === undefined ? {} : { options: request.options }),
@@ -283,6 +284,7 @@ interface TrainFlags {
   validateUntil?: string;
   since?: string;
   from?: string;
+  compareLearning?: boolean;
   rankers: RankerKind[];
   seed: number;
   threads: number;
@@ -303,6 +305,10 @@ export function trainCommand(): Command {
     .option("--validate-until <date>", "last day (its end) to validate on, or a moment")
     .option("--since <date>", "go on from the champion on the days from this one on, or a moment")
     .option("--from <version>", "with --since: the version to go on from; champion when not given")
+    .option(
+      "--compare-learning",
+      "with --since: publish nothing, compare frozen, warm-started and retrained models by day",
+    )
     .option("--rankers <list>", `some of ${RANKERS.join(",")}`, rankerList, [...RANKERS])
     .option("--seed <n>", "seed of initial weights and row order", wholeNumber, 1)
     .option("--threads <n>", "threads of the training runtime", wholeNumber, 2)
@@ -317,6 +323,10 @@ export function trainCommand(): Command {
         throw new RoostError("BAD_DATASET", `${flags.data} does not exist`);
       const offset = readManifest(flags.data).utc_offset_hours;
       const interruption = interrupted(flags.checkpoint);
+      if (flags.compareLearning) {
+        await learning(flags, offset, interruption.signal).finally(interruption.release);
+        return;
+      }
       const report = await train({
         data: flags.data,
         out: flags.out ?? join(flags.data, "models"),
@@ -347,6 +357,35 @@ export function trainCommand(): Command {
       if (Object.values(report.promotions).some(({ refused }) => refused !== undefined))
         process.exitCode = 1;
     });
+}
+
+async function learning(flags: TrainFlags, offset: number, signal: AbortSignal): Promise<void> {
+  if (flags.since === undefined)
+    throw new RoostError(
+      "BAD_ARGUMENT",
+      "--compare-learning needs --since: when the model freezes",
+    );
+  const reports: Record<string, LearningReport> = {};
+  for (const kind of flags.rankers)
+    reports[kind] = await compareLearning({
+      data: flags.data,
+      kind,
+      sinceMs: sinceMoment(flags.since, offset),
+      ...(flags.validateUntil === undefined
+        ? {}
+        : { untilMs: moment(flags.validateUntil, "end", offset) }),
+      seed: flags.seed,
+      threads: flags.threads,
+      options: { engine: flags.engine },
+      rounds: flags.metricRounds,
+      signal,
+      onProgress: (share) => {
+        if (flags.progressJson) process.stderr.write(`${JSON.stringify({ step: kind, share })}\n`);
+      },
+    });
+  process.stdout.write(
+    flags.json ? `${JSON.stringify(reports, null, 2)}\n` : learningTables(reports),
+  );
 }
 
 /** Aborts at SIGINT or SIGTERM. The second signal ends the process as it would have without us. */
