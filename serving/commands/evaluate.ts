@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { type DatasetManifest, readManifest } from "../../datasets/dataset.ts";
-import { moment } from "../../datasets/split.ts";
+import { moment, sinceMoment } from "../../datasets/split.ts";
 import { createWorldOf } from "../../datasets/world/world-of.ts";
 import { RoostError } from "../../errors.ts";
 import type { Interval } from "../../experiments/metrics/bootstrap.ts";
@@ -16,6 +16,7 @@ import { createPredictor, type Predictor } from "../evaluation/predictor.ts";
 import { type RankArms, rankArms } from "../evaluation/rank-arms.ts";
 import { NDCG_DEPTHS, ndcgIntervals, type RequestNdcg } from "../evaluation/slate-ndcg.ts";
 import { loadPreset } from "../weights/presets.ts";
+import { drift, driftTables } from "./evaluate-drift.ts";
 
 const MODELS = ["heavy", "light", "past_rates"] as const;
 
@@ -51,6 +52,8 @@ interface EvaluateFlags {
   rounds: number;
   seed: number;
   features: boolean;
+  drift?: boolean;
+  since?: string;
   json?: boolean;
 }
 
@@ -68,8 +71,14 @@ export function evaluateCommand(): Command {
     .option("--rounds <n>", "bootstrap resamples of each interval", whole, 200)
     .option("--seed <n>", "seed of resampling and permutation", whole, 1)
     .option("--no-features", "leave out the report per feature")
+    .option("--drift", "with --since: compare inputs, scores and outcomes with the champion's own")
+    .option("--since <date>", "first day that is looked at for drift, or a moment")
     .option("--json", "print the report as JSON")
     .action(async (flags: EvaluateFlags) => {
+      if (flags.drift || flags.since !== undefined) {
+        await judgeDrift(flags);
+        return;
+      }
       const startedAt = performance.now();
       const report = await evaluate(flags);
       const whole = { ...report, seconds: (performance.now() - startedAt) / 1000 };
@@ -77,6 +86,29 @@ export function evaluateCommand(): Command {
         flags.json ? `${JSON.stringify(whole, null, 2)}\n` : evaluationTables(whole),
       );
     });
+}
+
+async function judgeDrift(flags: EvaluateFlags): Promise<void> {
+  if (!flags.drift || flags.since === undefined)
+    throw new RoostError("BAD_ARGUMENT", "--drift and --since belong together");
+  const { utc_offset_hours } = readManifest(flags.data);
+  const models = await openModels(flags.models ?? join(flags.data, "models"));
+  try {
+    const { until, seed, rounds } = flags;
+    const report = await drift(
+      {
+        data: flags.data,
+        sinceMs: sinceMoment(flags.since, utc_offset_hours),
+        ...(until === undefined ? {} : { untilMs: moment(until, "end", utc_offset_hours) }),
+        seed,
+        rounds,
+      },
+      Object.values(models)[0] as Predictor,
+    );
+    process.stdout.write(flags.json ? `${JSON.stringify(report, null, 2)}\n` : driftTables(report));
+  } finally {
+    for (const predictor of Object.values(models)) await predictor.close();
+  }
 }
 
 async function evaluate(flags: EvaluateFlags): Promise<Omit<Evaluation, "seconds">> {
