@@ -1,3 +1,4 @@
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { type DatasetManifest, readManifest } from "../../datasets/dataset.ts";
@@ -11,6 +12,7 @@ import { type FeatureReport, featureReports } from "../evaluation/feature-report
 import { gainRatio, gainShares, type RequestValues } from "../evaluation/gain-share.ts";
 import { type HeadReport, headReports } from "../evaluation/head-report.ts";
 import { type HeldOut, type HeldOutRange, walkHeldOut } from "../evaluation/held-out.ts";
+import { plotsPage } from "../evaluation/plots.ts";
 import { predictHeads } from "../evaluation/predict-rows.ts";
 import { createPredictor, type Predictor } from "../evaluation/predictor.ts";
 import { type RankArms, rankArms } from "../evaluation/rank-arms.ts";
@@ -54,6 +56,7 @@ interface EvaluateFlags {
   features: boolean;
   drift?: boolean;
   since?: string;
+  plots?: string;
   json?: boolean;
 }
 
@@ -71,6 +74,7 @@ export function evaluateCommand(): Command {
     .option("--rounds <n>", "bootstrap resamples of each interval", whole, 200)
     .option("--seed <n>", "seed of resampling and permutation", whole, 1)
     .option("--no-features", "leave out the report per feature")
+    .option("--plots <file>", "write calibration and lift plots as one HTML page")
     .option("--drift", "with --since: compare inputs, scores and outcomes with the champion's own")
     .option("--since <date>", "first day that is looked at for drift, or a moment")
     .option("--json", "print the report as JSON")
@@ -82,10 +86,19 @@ export function evaluateCommand(): Command {
       const startedAt = performance.now();
       const report = await evaluate(flags);
       const whole = { ...report, seconds: (performance.now() - startedAt) / 1000 };
+      if (flags.plots !== undefined) await writePlots(flags.plots, whole);
       process.stdout.write(
         flags.json ? `${JSON.stringify(whole, null, 2)}\n` : evaluationTables(whole),
       );
     });
+}
+
+async function writePlots(file: string, report: Evaluation): Promise<void> {
+  try {
+    await writeFile(file, plotsPage(report));
+  } catch (error) {
+    throw new RoostError("BAD_ARGUMENT", `--plots: ${(error as Error).message}`, error);
+  }
 }
 
 async function judgeDrift(flags: EvaluateFlags): Promise<void> {
