@@ -17,6 +17,7 @@ import { predictHeads } from "../evaluation/predict-rows.ts";
 import { createPredictor, type Predictor } from "../evaluation/predictor.ts";
 import { type RankArms, rankArms } from "../evaluation/rank-arms.ts";
 import { NDCG_DEPTHS, ndcgIntervals, type RequestNdcg } from "../evaluation/slate-ndcg.ts";
+import { type SliceReport, sliceReports } from "../evaluation/slices.ts";
 import { loadPreset } from "../weights/presets.ts";
 import { drift, driftTables } from "./evaluate-drift.ts";
 
@@ -30,6 +31,8 @@ export interface Evaluation {
   readonly users: number;
   readonly models: Readonly<Record<string, string>>;
   readonly heads: readonly HeadReport[];
+  /** The main model on parts of the rows. */
+  readonly slices: readonly SliceReport[];
   readonly features: readonly FeatureReport[];
   readonly funnel: FunnelReport | null;
   readonly seconds: number;
@@ -158,6 +161,15 @@ async function judge(
     main: models.heavy ? "heavy" : "light",
     trainingPositives: main.bundle.manifest.data.positives,
   });
+  const slices = sliceReports(
+    rows,
+    predictions.get(models.heavy ? "heavy" : "light") as Float32Array,
+    {
+      seed: flags.seed,
+      rounds: flags.rounds,
+      utcOffsetHours: manifest.utc_offset_hours,
+    },
+  );
   const features = flags.features ? await featureReports(rows, main, flags.seed, () => {}) : [];
   return {
     data: `${manifest.source} ${JSON.stringify(manifest.made_with)}`,
@@ -169,6 +181,7 @@ async function judge(
       Object.entries(models).map(([name, { bundle }]) => [name, bundle.manifest.version]),
     ),
     heads,
+    slices,
     features,
     funnel,
   };
