@@ -18,11 +18,10 @@ export interface WarmStart {
 }
 
 /**
- * New days are few rows for weights that are good already: one pass at a third of the usual rate, so that they are moved
- * and not replaced.
+ * Passes of a warm fit, at the usual rate. On tiny worlds of two seeds one pass at a third of it went the same way and won
+ * about half as much over the frozen model.
  */
-export const WARM_PASSES = 1;
-export const WARM_RATE = 1 / 3;
+const WARM_PASSES = 2;
 
 /**
  * Settings of a warm fit where the caller names none. Weight decay is stated for a whole run, so a run over a share of
@@ -32,7 +31,6 @@ export function warmFit(usual: FitOptions, rows: number, { manifest }: WarmStart
   return {
     ...usual,
     maxPasses: WARM_PASSES,
-    learningRate: usual.learningRate * WARM_RATE,
     totalDecay: usual.totalDecay * (rows / (rows + manifest.data.rows)),
   };
 }
