@@ -213,14 +213,14 @@ export async function writeBundle(
   dir: string,
   model: Uint8Array,
   manifest: Omit<BundleManifest, "version" | "checksum">,
-  beside: Readonly<Record<string, string>> = {},
+  beside: Readonly<Record<string, string | Uint8Array>> = {},
 ): Promise<BundleManifest> {
   const full = sealManifest(manifest, model);
   await mkdir(dirname(dir), { recursive: true });
   const pending = await mkdtemp(join(dirname(dir), `.${basename(dir)}.partial-`));
   await writeFlushed(join(pending, "model.onnx"), model);
   await writeFlushed(join(pending, "bundle.json"), `${JSON.stringify(full, null, 2)}\n`);
-  for (const [name, text] of Object.entries(beside)) await writeFlushed(join(pending, name), text);
+  for (const [name, data] of Object.entries(beside)) await writeFlushed(join(pending, name), data);
   const retired = `${pending}.old`;
   // mkdtemp makes private directories; a bundle is as readable as its neighbours.
   await chmod(pending, 0o755);

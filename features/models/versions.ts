@@ -26,6 +26,8 @@ const Lineage = z.strictObject({
  */
 export type Lineage = z.infer<typeof Lineage>;
 
+const TRAINING_STATE = "training.state";
+
 /** The directory of a stage's versions; each is immutable and named by its content. */
 const versionsDir = (stageDir: string): string => join(stageDir, "versions");
 export const versionDir = (stageDir: string, version: string): string =>
@@ -33,7 +35,8 @@ export const versionDir = (stageDir: string, version: string): string =>
 
 /**
  * Publishes a bundle as an immutable version of a stage. A version that is there and intact stays as it is; a damaged one
- * is replaced by its content.
+ * is replaced by its content. `trainingState` is what training may go on from, in the trainer's own format; it stands
+ * beside the version and is no part of its address.
  * @throws BAD_BUNDLE naming what is not right in the manifest; nothing is written then
  */
 export async function publishVersion(
@@ -41,6 +44,7 @@ export async function publishVersion(
   model: Uint8Array,
   manifest: Omit<BundleManifest, "version" | "checksum">,
   lineage: Pick<Lineage, "parent" | "command" | "published_ms">,
+  trainingState?: Uint8Array,
 ): Promise<BundleManifest> {
   const sealed = sealManifest(manifest, model);
   const dir = versionDir(stageDir, sealed.version);
@@ -48,6 +52,7 @@ export async function publishVersion(
   const beside: Lineage = { format: 1, version: sealed.version, ...lineage };
   return writeBundle(dir, model, manifest, {
     "lineage.json": `${JSON.stringify(beside, null, 2)}\n`,
+    ...(trainingState && { [TRAINING_STATE]: trainingState }),
   });
 }
 
@@ -79,6 +84,20 @@ export async function readLineage(stageDir: string, version: string): Promise<Li
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     const detail = error instanceof z.ZodError ? z.prettifyError(error) : (error as Error).message;
     throw new RoostError("BAD_BUNDLE", `${path}: ${detail}`, error);
+  }
+}
+
+/** What training may go on from; undefined for a version that was published without it. */
+export async function readTrainingState(
+  stageDir: string,
+  version: string,
+): Promise<Buffer | undefined> {
+  try {
+    return await readFile(join(versionDir(stageDir, version), TRAINING_STATE));
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? ""))
+      return undefined;
+    throw error;
   }
 }
 

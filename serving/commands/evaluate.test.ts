@@ -1,4 +1,4 @@
-import { cp, mkdir, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { readManifest } from "../../datasets/dataset.ts";
@@ -7,6 +7,7 @@ import { championDir } from "../../features/models/champion.ts";
 import { FEATURE_NAMES } from "../../features/registry.ts";
 import { freshSpace, roost } from "../space.fixture.ts";
 import type { Evaluation, FunnelReport } from "./evaluate.ts";
+import type { DriftReport } from "./evaluate-drift.ts";
 
 /** Heads with fewer positives say nothing about who is better than chance. */
 const ENOUGH_POSITIVES = 20;
@@ -37,7 +38,9 @@ describe("roost evaluate --json on a simulated network", () => {
   let report: Evaluation;
   let funnel: FunnelReport;
   beforeAll(async () => {
-    const ended = await evaluate("--json", "--requests", "40", "--rounds", "30");
+    const ended = await evaluate(
+      ...["--json", "--requests", "40", "--rounds", "30", "--plots", join(space, "plots.html")],
+    );
     expect(ended.code, ended.stderr).toBe(0);
     report = JSON.parse(ended.stdout) as Evaluation;
     funnel = report.funnel as FunnelReport;
@@ -108,6 +111,38 @@ describe("roost evaluate --json on a simulated network", () => {
     expect(click?.calibration?.bins).toHaveLength(10);
   });
 
+  test("slices divide the judged rows, and their days are those of the whole", () => {
+    const by = (name: string) => report.slices.filter((slice) => slice.by === name);
+    for (const name of ["history", "network", "day"])
+      expect(
+        by(name).reduce((sum, { rows }) => sum + rows, 0),
+        name,
+      ).toBe(report.rows);
+    expect(by("media").map(({ slice }) => slice)).toEqual(["none", "photo", "video"]);
+    expect(by("language").map(({ slice }) => slice)).toContain("en");
+    expect(by("day")).toHaveLength(1);
+    const whole = report.heads.find(({ head }) => head === "click");
+    const day = by("day")[0]?.heads.click;
+    expect(day?.positives).toBe(whole?.positives);
+    expect(day?.metrics.auc?.value).toBeCloseTo(whole?.metrics.heavy?.auc?.value as number, 9);
+  });
+
+  test("the plots hold the report's own figures", async () => {
+    const page = await readFile(join(space, "plots.html"), "utf8");
+    const numbers = (name: string): number[] =>
+      [...page.matchAll(new RegExp(` data-${name}="([^"]+)"`, "g"))].map((m) => Number(m[1]));
+    const plotted = report.heads.filter(
+      ({ calibration, positives }) => calibration !== null && positives > 0,
+    );
+    expect(plotted.length).toBeGreaterThan(3);
+    expect(numbers("observed")).toEqual(
+      plotted.flatMap(({ calibration }) => calibration?.bins.map((bin) => bin.observed)),
+    );
+    expect(numbers("lift")).toEqual(
+      plotted.flatMap(({ lift }) => lift?.map((point) => point.lift)),
+    );
+  });
+
   test("every feature of the registry has its share present and the AUC lost without it", () => {
     expect(report.features.map(({ feature }) => feature)).toEqual(FEATURE_NAMES);
     for (const { feature, present, constant, auc_lost } of report.features) {
@@ -131,6 +166,33 @@ test("the same figures are printed as tables", async () => {
   expect(text.stdout).toMatch(/^AUC with 95 % intervals over resampled users\nhead +positives/m);
   expect(text.stdout).toMatch(/^ranker +gain share +ndcg@10 +ndcg@50$/m);
   for (const arm of ARMS) expect(text.stdout).toMatch(new RegExp(`^${arm} +\\S+ \\(`, "m"));
+});
+
+test("drift since the held-out day is told against the rows that the champion was validated on", async () => {
+  const { held_out_from_ms } = readManifest(space);
+  const ended = await evaluate(
+    ...["--drift", "--since", String(held_out_from_ms), "--rounds", "20", "--json"],
+  );
+  expect(ended.code, ended.stderr).toBe(0);
+  const report = JSON.parse(ended.stdout) as DriftReport;
+  expect(report.model.kind).toBe("heavy");
+  expect(Date.parse(report.reference.to)).toBeLessThan(held_out_from_ms as number);
+  expect(Date.parse(report.since.from)).toBeGreaterThanOrEqual(held_out_from_ms as number);
+  const indices = report.features.map(({ psi }) => psi);
+  expect(indices.length).toBeGreaterThan(80);
+  expect(Math.min(...indices)).toBeGreaterThanOrEqual(0);
+  expect([...indices].sort((a, b) => b - a)).toEqual(indices);
+  const click = report.heads.find(({ head }) => head === "click");
+  ordered(click?.overall.ratio as Interval);
+  expect(click?.days).toHaveLength(1);
+  expect(report.retrain).toBe(report.triggers.length > 0);
+
+  const text = await evaluate("--drift", "--since", String(held_out_from_ms), "--rounds", "5");
+  expect(text.stdout).toMatch(/retraining is recommended|no retraining is recommended/);
+  const early = await evaluate("--drift", "--since", "2026-01-05");
+  expect(early.code).toBe(1);
+  expect(early.stderr).toMatch(/--since must lie after what heavy \w{16} was validated on/);
+  expect((await evaluate("--drift")).stderr).toMatch(/--drift and --since belong together/);
 });
 
 test("a damaged bundle is refused by name, not passed over", async () => {

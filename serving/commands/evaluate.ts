@@ -1,7 +1,8 @@
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { type DatasetManifest, readManifest } from "../../datasets/dataset.ts";
-import { moment } from "../../datasets/split.ts";
+import { moment, sinceMoment } from "../../datasets/split.ts";
 import { createWorldOf } from "../../datasets/world/world-of.ts";
 import { RoostError } from "../../errors.ts";
 import type { Interval } from "../../experiments/metrics/bootstrap.ts";
@@ -11,11 +12,14 @@ import { type FeatureReport, featureReports } from "../evaluation/feature-report
 import { gainRatio, gainShares, type RequestValues } from "../evaluation/gain-share.ts";
 import { type HeadReport, headReports } from "../evaluation/head-report.ts";
 import { type HeldOut, type HeldOutRange, walkHeldOut } from "../evaluation/held-out.ts";
+import { plotsPage } from "../evaluation/plots.ts";
 import { predictHeads } from "../evaluation/predict-rows.ts";
 import { createPredictor, type Predictor } from "../evaluation/predictor.ts";
 import { type RankArms, rankArms } from "../evaluation/rank-arms.ts";
 import { NDCG_DEPTHS, ndcgIntervals, type RequestNdcg } from "../evaluation/slate-ndcg.ts";
+import { type SliceReport, sliceReports } from "../evaluation/slices.ts";
 import { loadPreset } from "../weights/presets.ts";
+import { drift, driftTables } from "./evaluate-drift.ts";
 
 const MODELS = ["heavy", "light", "past_rates"] as const;
 
@@ -27,6 +31,8 @@ export interface Evaluation {
   readonly users: number;
   readonly models: Readonly<Record<string, string>>;
   readonly heads: readonly HeadReport[];
+  /** The main model on parts of the rows. */
+  readonly slices: readonly SliceReport[];
   readonly features: readonly FeatureReport[];
   readonly funnel: FunnelReport | null;
   readonly seconds: number;
@@ -51,6 +57,9 @@ interface EvaluateFlags {
   rounds: number;
   seed: number;
   features: boolean;
+  drift?: boolean;
+  since?: string;
+  plots?: string;
   json?: boolean;
 }
 
@@ -68,15 +77,54 @@ export function evaluateCommand(): Command {
     .option("--rounds <n>", "bootstrap resamples of each interval", whole, 200)
     .option("--seed <n>", "seed of resampling and permutation", whole, 1)
     .option("--no-features", "leave out the report per feature")
+    .option("--plots <file>", "write calibration and lift plots as one HTML page")
+    .option("--drift", "with --since: compare inputs, scores and outcomes with the champion's own")
+    .option("--since <date>", "first day that is looked at for drift, or a moment")
     .option("--json", "print the report as JSON")
     .action(async (flags: EvaluateFlags) => {
+      if (flags.drift || flags.since !== undefined) {
+        await judgeDrift(flags);
+        return;
+      }
       const startedAt = performance.now();
       const report = await evaluate(flags);
       const whole = { ...report, seconds: (performance.now() - startedAt) / 1000 };
+      if (flags.plots !== undefined) await writePlots(flags.plots, whole);
       process.stdout.write(
         flags.json ? `${JSON.stringify(whole, null, 2)}\n` : evaluationTables(whole),
       );
     });
+}
+
+async function writePlots(file: string, report: Evaluation): Promise<void> {
+  try {
+    await writeFile(file, plotsPage(report));
+  } catch (error) {
+    throw new RoostError("BAD_ARGUMENT", `--plots: ${(error as Error).message}`, error);
+  }
+}
+
+async function judgeDrift(flags: EvaluateFlags): Promise<void> {
+  if (!flags.drift || flags.since === undefined)
+    throw new RoostError("BAD_ARGUMENT", "--drift and --since belong together");
+  const { utc_offset_hours } = readManifest(flags.data);
+  const models = await openModels(flags.models ?? join(flags.data, "models"));
+  try {
+    const { until, seed, rounds } = flags;
+    const report = await drift(
+      {
+        data: flags.data,
+        sinceMs: sinceMoment(flags.since, utc_offset_hours),
+        ...(until === undefined ? {} : { untilMs: moment(until, "end", utc_offset_hours) }),
+        seed,
+        rounds,
+      },
+      Object.values(models)[0] as Predictor,
+    );
+    process.stdout.write(flags.json ? `${JSON.stringify(report, null, 2)}\n` : driftTables(report));
+  } finally {
+    for (const predictor of Object.values(models)) await predictor.close();
+  }
 }
 
 async function evaluate(flags: EvaluateFlags): Promise<Omit<Evaluation, "seconds">> {
@@ -113,6 +161,15 @@ async function judge(
     main: models.heavy ? "heavy" : "light",
     trainingPositives: main.bundle.manifest.data.positives,
   });
+  const slices = sliceReports(
+    rows,
+    predictions.get(models.heavy ? "heavy" : "light") as Float32Array,
+    {
+      seed: flags.seed,
+      rounds: flags.rounds,
+      utcOffsetHours: manifest.utc_offset_hours,
+    },
+  );
   const features = flags.features ? await featureReports(rows, main, flags.seed, () => {}) : [];
   return {
     data: `${manifest.source} ${JSON.stringify(manifest.made_with)}`,
@@ -124,6 +181,7 @@ async function judge(
       Object.entries(models).map(([name, { bundle }]) => [name, bundle.manifest.version]),
     ),
     heads,
+    slices,
     features,
     funnel,
   };

@@ -3,10 +3,12 @@ import type { Evaluation, FunnelReport } from "../commands/evaluate.ts";
 import { aligned } from "../commands/timeline-table.ts";
 import type { HeadReport } from "./head-report.ts";
 import { NDCG_DEPTHS } from "./slate-ndcg.ts";
+import type { SliceReport } from "./slices.ts";
 
 /** An evaluation as readable tables. */
 export function evaluationTables(evaluation: Evaluation): string {
-  const { data, from, to, rows, users, models, heads, features, funnel, seconds } = evaluation;
+  const { data, from, to, rows, users, models, heads, slices, features, funnel, seconds } =
+    evaluation;
   const parts = [
     `${data}\n${rows} impressions of ${users} users, ${from} – ${to}`,
     Object.entries(models)
@@ -15,6 +17,7 @@ export function evaluationTables(evaluation: Evaluation): string {
     aucTable(heads),
     comparisonTable(heads),
     calibrationTable(heads),
+    ...(slices.some((slice) => Object.keys(slice.heads).length > 0) ? [sliceTable(slices)] : []),
     ...(funnel === null ? [] : [funnelTable(funnel)]),
     ...(features.length === 0
       ? []
@@ -47,6 +50,25 @@ function aucTable(heads: readonly HeadReport[]): string {
       ...scorers.map((scorer) => interval(head.metrics[scorer]?.auc)),
       head.gap_to_oracle === null ? "" : head.gap_to_oracle.toFixed(4),
     ]),
+  ])}`;
+}
+
+function sliceTable(slices: readonly SliceReport[]): string {
+  return `The main model on parts of the rows, heads with at least 100 positives there\n${aligned([
+    ["by", "slice", "rows", "users", "head", "positives", "AUC", "GAUC", "normalised entropy"],
+    ...slices.flatMap(({ by, slice, rows, users, heads }) =>
+      Object.entries(heads).map(([head, { positives, metrics }]) => [
+        by,
+        slice,
+        String(rows),
+        String(users),
+        head,
+        String(positives),
+        interval(metrics.auc),
+        interval(metrics.gauc),
+        interval(metrics.normalized_entropy),
+      ]),
+    ),
   ])}`;
 }
 

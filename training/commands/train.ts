@@ -2,7 +2,13 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { type DatasetManifest, readManifest } from "../../datasets/dataset.ts";
-import { datasetSplit, moment } from "../../datasets/split.ts";
+import {
+  datasetSplit,
+  moment,
+  sinceMoment,
+  type TimeSplit,
+  warmSplit,
+} from "../../datasets/split.ts";
 import { RoostError } from "../../errors.ts";
 import type { BundleManifest } from "../../features/bundle.ts";
 import { checkBundle } from "../../features/check-bundle.ts";
@@ -12,12 +18,18 @@ import { schemaHash } from "../../features/registry.ts";
 import { rowsBetween } from "../../features/replay.ts";
 import type { TrainingRows } from "../../features/rows.ts";
 import { datasetRows, usableFeatures } from "../dataset-rows.ts";
-import { HEAVY_FEATURES, HEAVY_IDS, LIGHT_FEATURES, PAST_RATE_FEATURES } from "../feature-sets.ts";
+import { HEAVY_FEATURES, HEAVY_IDS } from "../feature-sets.ts";
 import { finishedRankers } from "../finished-rankers.ts";
+import { rankerFeatures } from "../ranker-features.ts";
+import { compareLearning } from "../registry/compare-learning.ts";
+import type { LearningReport } from "../registry/learning-report.ts";
+import { measureBundle } from "../registry/measure-bundle.ts";
 import { promote } from "../registry/promote.ts";
+import { warmSource } from "../registry/warm-source.ts";
 import type { RankerOptions } from "../trainers/ranker-options.ts";
 import { trainRanker } from "../trainers/train-ranker.ts";
 import type { RankerKind } from "../trainers/trained-model.ts";
+import { learningTables } from "./learning-tables.ts";
 
 export const RANKERS = ["light", "heavy", "past_rates"] as const satisfies readonly RankerKind[];
 
@@ -29,6 +41,10 @@ export interface TrainRequest {
   /** First moment that is not trained on; from there to `validateUntilMs` is validation. */
   readonly trainUntilMs?: number;
   readonly validateUntilMs?: number;
+  /** Goes on from a published version on the rows from here on; validation is then their last day. */
+  readonly sinceMs?: number;
+  /** The version that a warm start goes on from: first digits or an alias. Default `champion`. */
+  readonly from?: string;
   readonly seed: number;
   readonly threads: number;
   readonly options?: RankerOptions;
@@ -65,7 +81,7 @@ export interface TrainedPromotion {
 /** Replays a data set into rows, trains the asked rankers on the earlier and validates on the later ones, publishes. */
 export async function train(request: TrainRequest): Promise<TrainReport> {
   const manifest = readManifest(request.data);
-  const { train: learned, validation } = datasetSplit(manifest, request);
+  const { train: learned, validation } = splitOf(manifest, request);
   const progress = request.onProgress ?? (() => {});
   const seconds: Record<string, number> = {};
   const timed = async <T>(step: string, work: () => Promise<T>): Promise<T> => {
@@ -110,7 +126,7 @@ export async function train(request: TrainRequest): Promise<TrainReport> {
       await finished?.note(kind, published);
       return published;
     });
-    promotions[kind] = await promoteTrained(request, kind, bundles[kind].version);
+    promotions[kind] = await promoteTrained(request, kind, bundles[kind].version, rows.validation);
   }
   await finished?.clear();
   return {
@@ -122,9 +138,17 @@ export async function train(request: TrainRequest): Promise<TrainReport> {
   };
 }
 
+function splitOf(manifest: DatasetManifest, request: TrainRequest): TimeSplit {
+  const { sinceMs, from } = request;
+  if (sinceMs !== undefined) return warmSplit(manifest, { ...request, sinceMs });
+  if (from !== undefined)
+    throw new RoostError("BAD_ARGUMENT", "--from needs --since: from which day on to train");
+  return datasetSplit(manifest, request);
+}
+
 /** What decides the bytes of a run's bundles. */
 function decides(
-  { seed, options, metricRounds, trainUntilMs, validateUntilMs }: TrainRequest,
+  { seed, options, metricRounds, trainUntilMs, validateUntilMs, sinceMs, from }: TrainRequest,
   manifest: DatasetManifest,
   usable: readonly string[],
   rows: { train: TrainingRows; validation: TrainingRows },
@@ -136,6 +160,7 @@ function decides(
     seed,
     options,
     metricRounds,
+    warm: sinceMs === undefined ? undefined : [sinceMs, from],
   };
 }
 
@@ -146,14 +171,17 @@ async function trainOne(
   rows: { train: TrainingRows; validation: TrainingRows },
   usable: readonly string[],
 ): Promise<BundleManifest> {
-  const wanted =
-    kind === "heavy" ? HEAVY_FEATURES : kind === "light" ? LIGHT_FEATURES : PAST_RATE_FEATURES;
-  const known = new Set(usable);
-  const featureSubset = wanted.filter((name) => known.has(name));
+  const stageDir = join(request.out, kind);
+  await adoptUnversioned(stageDir, request.nowMs);
+  const warm =
+    request.sinceMs === undefined
+      ? undefined
+      : await warmSource(request.out, kind, request.from ?? "champion");
   const model = await trainRanker({
     kind,
     ...rows,
-    featureSubset,
+    // A model that training goes on from keeps its features, whatever varies now.
+    ...(warm ? { warm } : { featureSubset: rankerFeatures(kind, usable) }),
     seed: request.seed,
     threads: request.threads,
     ...(request.options === undefined ? {} : { options: request.options }),
@@ -165,8 +193,6 @@ async function trainOne(
     onProgress: ({ step, steps }) => request.onProgress?.(kind, step / steps),
   });
   try {
-    const stageDir = join(request.out, kind);
-    await adoptUnversioned(stageDir, request.nowMs);
     const trained = model.manifest({
       schemaHash: schemaHash(
         model.parts.featureNames,
@@ -174,11 +200,13 @@ async function trainOne(
       ),
       source: `${manifest.source} ${manifest.checksum.slice(0, 16)}`,
     });
-    return await publishVersion(stageDir, model.parts.onnx, trained, {
-      parent: await usableChampion(stageDir),
+    const lineage = {
+      parent: warm?.manifest.version ?? (await usableChampion(stageDir)),
       command: [...request.command],
       published_ms: request.nowMs,
-    });
+    };
+    const { onnx, trainingState } = model.parts;
+    return await publishVersion(stageDir, onnx, trained, lineage, trainingState);
   } finally {
     await model.close();
     request.onProgress?.(kind, 1);
@@ -201,17 +229,38 @@ async function promoteTrained(
   request: TrainRequest,
   kind: RankerKind,
   version: string,
+  validation: TrainingRows,
 ): Promise<TrainedPromotion> {
   const stageDir = join(request.out, kind);
   const champion = await usableChampion(stageDir);
   if (champion !== null && !request.promote) return { champion };
   try {
-    await promote({ stageDir, version, action: "train", nowMs: request.nowMs });
+    const remeasured =
+      champion !== null && request.sinceMs !== undefined
+        ? await remeasure(stageDir, validation, request)
+        : undefined;
+    await promote({
+      stageDir,
+      version,
+      action: "train",
+      nowMs: request.nowMs,
+      ...(remeasured && { remeasured }),
+    });
     return { champion: version };
   } catch (error) {
     if (!(error instanceof RoostError && error.code === "PROMOTION_REFUSED")) throw error;
     return { champion: champion as string, refused: error.detail };
   }
+}
+
+/** A warm start validates on days that the champion was never measured on: the gate needs both on the same rows. */
+async function remeasure(
+  stageDir: string,
+  validation: TrainingRows,
+  { seed, metricRounds = 200 }: TrainRequest,
+): Promise<BundleManifest> {
+  const { manifest, model } = await readChampion(stageDir);
+  return measureBundle(model, manifest, validation, { seed, rounds: Math.max(1, metricRounds) });
 }
 
 export function wholeNumber(text: string): number {
@@ -233,6 +282,9 @@ interface TrainFlags {
   out?: string;
   trainUntil?: string;
   validateUntil?: string;
+  since?: string;
+  from?: string;
+  compareLearning?: boolean;
   rankers: RankerKind[];
   seed: number;
   threads: number;
@@ -251,6 +303,12 @@ export function trainCommand(): Command {
     .option("--out <dir>", "where the models are kept; <data>/models when not given")
     .option("--train-until <date>", "last day (its end) to train on, or a moment")
     .option("--validate-until <date>", "last day (its end) to validate on, or a moment")
+    .option("--since <date>", "go on from the champion on the days from this one on, or a moment")
+    .option("--from <version>", "with --since: the version to go on from; champion when not given")
+    .option(
+      "--compare-learning",
+      "with --since: publish nothing, compare frozen, warm-started and retrained models by day",
+    )
     .option("--rankers <list>", `some of ${RANKERS.join(",")}`, rankerList, [...RANKERS])
     .option("--seed <n>", "seed of initial weights and row order", wholeNumber, 1)
     .option("--threads <n>", "threads of the training runtime", wholeNumber, 2)
@@ -265,6 +323,10 @@ export function trainCommand(): Command {
         throw new RoostError("BAD_DATASET", `${flags.data} does not exist`);
       const offset = readManifest(flags.data).utc_offset_hours;
       const interruption = interrupted(flags.checkpoint);
+      if (flags.compareLearning) {
+        await learning(flags, offset, interruption.signal).finally(interruption.release);
+        return;
+      }
       const report = await train({
         data: flags.data,
         out: flags.out ?? join(flags.data, "models"),
@@ -275,6 +337,8 @@ export function trainCommand(): Command {
         ...(flags.validateUntil === undefined
           ? {}
           : { validateUntilMs: moment(flags.validateUntil, "end", offset) }),
+        ...(flags.since === undefined ? {} : { sinceMs: sinceMoment(flags.since, offset) }),
+        ...(flags.from === undefined ? {} : { from: flags.from }),
         seed: flags.seed,
         threads: flags.threads,
         options: { engine: flags.engine },
@@ -293,6 +357,35 @@ export function trainCommand(): Command {
       if (Object.values(report.promotions).some(({ refused }) => refused !== undefined))
         process.exitCode = 1;
     });
+}
+
+async function learning(flags: TrainFlags, offset: number, signal: AbortSignal): Promise<void> {
+  if (flags.since === undefined)
+    throw new RoostError(
+      "BAD_ARGUMENT",
+      "--compare-learning needs --since: when the model freezes",
+    );
+  const reports: Record<string, LearningReport> = {};
+  for (const kind of flags.rankers)
+    reports[kind] = await compareLearning({
+      data: flags.data,
+      kind,
+      sinceMs: sinceMoment(flags.since, offset),
+      ...(flags.validateUntil === undefined
+        ? {}
+        : { untilMs: moment(flags.validateUntil, "end", offset) }),
+      seed: flags.seed,
+      threads: flags.threads,
+      options: { engine: flags.engine },
+      rounds: flags.metricRounds,
+      signal,
+      onProgress: (share) => {
+        if (flags.progressJson) process.stderr.write(`${JSON.stringify({ step: kind, share })}\n`);
+      },
+    });
+  process.stdout.write(
+    flags.json ? `${JSON.stringify(reports, null, 2)}\n` : learningTables(reports),
+  );
 }
 
 /** Aborts at SIGINT or SIGTERM. The second signal ends the process as it would have without us. */
@@ -322,9 +415,23 @@ function readable(report: TrainReport): string {
       );
       lines.push(`  ${head.padEnd(26)}${cells.join("  ")}`);
     }
-    lines.push(placeOf(kind, bundle.version, report.promotions[kind] as TrainedPromotion));
+    lines.push(
+      ...untrained(bundle),
+      placeOf(kind, bundle.version, report.promotions[kind] as TrainedPromotion),
+    );
   }
   return `${lines.join("\n")}\n`;
+}
+
+/** The heads of which nothing could be learned. */
+function untrained({ masked_heads, settings }: BundleManifest): string[] {
+  const kept = (settings.warm_start as { kept_heads?: readonly string[] } | undefined)?.kept_heads;
+  const lines: string[] = [];
+  if (masked_heads.length > 0)
+    lines.push(`  masked, no positives to learn from: ${masked_heads.join(", ")}`);
+  if (kept !== undefined && kept.length > 0)
+    lines.push(`  kept as they were, no new positives: ${kept.join(", ")}`);
+  return lines;
 }
 
 function placeOf(kind: string, version: string, { champion, refused }: TrainedPromotion): string {

@@ -19,6 +19,8 @@ export interface PromoteRequest {
   /** Default `champion`. A challenger passes no gate: it is there to be tried. */
   readonly alias?: Alias;
   readonly gate?: readonly GateRule[];
+  /** The champion as measured on the rows that the version was measured on, where its own figures are of other rows. */
+  readonly remeasured?: BundleManifest;
   /** Promotes against the gate; the reason is kept in the history. */
   readonly force?: string;
   readonly action: Move["action"];
@@ -55,7 +57,9 @@ export async function promote(request: PromoteRequest): Promise<Promotion> {
     if (from === version) return undefined;
     const champion = alias === "champion" ? await servedNow(stageDir, now) : undefined;
     if (champion !== undefined) {
-      const verdict = judge(manifest, champion, gate);
+      const { remeasured } = request;
+      const rival = remeasured?.version === champion.version ? remeasured : champion;
+      const verdict = judge(manifest, rival, gate);
       findings = verdict.findings;
       if (verdict.problems.length > 0 && request.force === undefined)
         throw new RoostError("PROMOTION_REFUSED", `${version}: ${verdict.problems.join("; ")}`);

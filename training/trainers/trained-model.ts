@@ -47,6 +47,8 @@ export interface TrainedParts {
   readonly rows: { readonly n: number; readonly fromMs: number; readonly toMs: number };
   /** The rows behind `metrics`. */
   readonly validation: NonNullable<BundleManifest["validation"]>;
+  /** What a warm start goes on from. */
+  readonly trainingState: Uint8Array;
 }
 
 /** A trained ranker: predicts with the very model that it publishes. `close()` it when done. */
