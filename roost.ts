@@ -30,7 +30,10 @@ const VERBS: Record<string, { about: string; load: () => Promise<Command> }> = {
   },
   evaluate: {
     about: "judge models and rankings on held-out data",
-    load: async () => (await import("./serving/commands/evaluate.ts")).evaluateCommand(),
+    load: async () => {
+      const { retrievalReport } = await import("./training/baselines/retrieval-report.ts");
+      return (await import("./serving/commands/evaluate.ts")).evaluateCommand(retrievalReport);
+    },
   },
   rank: {
     about: "print one user's ranked timeline",

@@ -5,6 +5,7 @@ import { moment } from "../../datasets/split.ts";
 import { createWorldOf } from "../../datasets/world/world-of.ts";
 import { RoostError } from "../../errors.ts";
 import type { Interval } from "../../experiments/metrics/bootstrap.ts";
+import type { RetrievalJudge, RetrievalReport } from "../../experiments/retrieval/judge.ts";
 import { type Bundle, readBundle } from "../../features/bundle.ts";
 import { evaluationTables } from "../evaluation/evaluation-tables.ts";
 import { type FeatureReport, featureReports } from "../evaluation/feature-report.ts";
@@ -14,6 +15,7 @@ import { type HeldOut, type HeldOutRange, walkHeldOut } from "../evaluation/held
 import { predictHeads } from "../evaluation/predict-rows.ts";
 import { createPredictor, type Predictor } from "../evaluation/predictor.ts";
 import { type RankArms, rankArms } from "../evaluation/rank-arms.ts";
+import { type Slice, sliceReports } from "../evaluation/slice-report.ts";
 import { loadPreset } from "../weights/presets.ts";
 
 const MODELS = ["heavy", "light", "past_rates"] as const;
@@ -26,6 +28,9 @@ export interface Evaluation {
   readonly users: number;
   readonly models: Readonly<Record<string, string>>;
   readonly heads: readonly HeadReport[];
+  /** The main model by day, surface, media, new users, users without history. */
+  readonly slices: readonly Slice[];
+  readonly retrieval: RetrievalReport | null;
   readonly features: readonly FeatureReport[];
   readonly funnel: FunnelReport | null;
   readonly seconds: number;
@@ -48,10 +53,13 @@ interface EvaluateFlags {
   rounds: number;
   seed: number;
   features: boolean;
+  slices: boolean;
+  baselines?: boolean;
   json?: boolean;
 }
 
-export function evaluateCommand(): Command {
+/** @param judgeRetrieval what `--baselines` runs; handed in, since models are made in `training/` */
+export function evaluateCommand(judgeRetrieval?: RetrievalJudge): Command {
   return new Command("evaluate")
     .description("judge models and rankings on held-out data")
     .requiredOption("--data <dir>", "directory that roost simulate or roost import wrote")
@@ -62,10 +70,15 @@ export function evaluateCommand(): Command {
     .option("--rounds <n>", "bootstrap resamples of each interval", whole, 200)
     .option("--seed <n>", "seed of resampling and permutation", whole, 1)
     .option("--no-features", "leave out the report per feature")
+    .option("--no-slices", "leave out the report per day, surface, media and kind of user")
+    .option(
+      "--baselines",
+      "recall of clicked unseen posts by simple recommenders, made on the spot",
+    )
     .option("--json", "print the report as JSON")
     .action(async (flags: EvaluateFlags) => {
       const startedAt = performance.now();
-      const report = await evaluate(flags);
+      const report = await evaluate(flags, judgeRetrieval);
       const whole = { ...report, seconds: (performance.now() - startedAt) / 1000 };
       process.stdout.write(
         flags.json ? `${JSON.stringify(whole, null, 2)}\n` : evaluationTables(whole),
@@ -73,12 +86,21 @@ export function evaluateCommand(): Command {
     });
 }
 
-async function evaluate(flags: EvaluateFlags): Promise<Omit<Evaluation, "seconds">> {
+async function evaluate(
+  flags: EvaluateFlags,
+  judgeRetrieval: RetrievalJudge | undefined,
+): Promise<Omit<Evaluation, "seconds">> {
   const manifest = readManifest(flags.data);
   const range = rangeOf(manifest, flags);
   const models = await openModels(flags.models ?? join(flags.data, "models"));
   try {
-    return await judge(flags, manifest, range, models);
+    const judged = await judge(flags, manifest, range, models);
+    const { data, seed, rounds } = flags;
+    const retrieval =
+      flags.baselines && judgeRetrieval
+        ? await judgeRetrieval({ data, ...range, seed, rounds })
+        : null;
+    return { ...judged, retrieval };
   } finally {
     for (const predictor of Object.values(models)) await predictor.close();
   }
@@ -89,12 +111,12 @@ async function judge(
   manifest: DatasetManifest,
   range: HeldOutRange,
   models: Models,
-): Promise<Omit<Evaluation, "seconds">> {
+): Promise<Omit<Evaluation, "seconds" | "retrieval">> {
   const main = models.heavy ?? models.light;
   if (main === undefined)
     throw new RoostError("BAD_BUNDLE", "there is no light or heavy bundle to judge");
   const world = createWorldOf(manifest);
-  const { rows, truth, funnel } = await walk(flags, manifest, range, models, world);
+  const { rows, truth, funnel, surfaces } = await walk(flags, manifest, range, models, world);
   if (rows.n === 0)
     throw new RoostError("BAD_ARGUMENT", "there is no impression between --from and --until");
   const predictions = new Map<string, Float32Array>();
@@ -118,6 +140,14 @@ async function judge(
       Object.entries(models).map(([name, { bundle }]) => [name, bundle.manifest.version]),
     ),
     heads,
+    slices: flags.slices
+      ? sliceReports(rows, predictions.get(models.heavy ? "heavy" : "light") as Float32Array, {
+          seed: flags.seed,
+          rounds: flags.rounds,
+          utcOffsetHours: manifest.utc_offset_hours,
+          surfaces,
+        })
+      : [],
     features,
     funnel,
   };
@@ -130,7 +160,7 @@ async function walk(
   range: HeldOutRange,
   { light, heavy }: Models,
   world: ReturnType<typeof createWorldOf>,
-): Promise<HeldOut & { readonly funnel: FunnelReport | null }> {
+): Promise<HeldOut & { readonly funnel: FunnelReport | null; readonly surfaces: string[] }> {
   const arms =
     world !== undefined && flags.requests > 0 && light && heavy
       ? await rankArms(
@@ -141,15 +171,19 @@ async function walk(
       : undefined;
   try {
     const funnel = collectRequests(arms, flags.requests);
+    const surfaces: string[] = [];
     const heldOut = await walkHeldOut(
       flags.data,
       manifest,
       range,
       world,
-      funnel.onImpression,
+      (event, moment) => {
+        surfaces.push(event.surface ?? "none");
+        return funnel.onImpression(event, moment);
+      },
       () => {},
     );
-    return { ...heldOut, funnel: funnel.report(flags) };
+    return { ...heldOut, funnel: funnel.report(flags), surfaces };
   } finally {
     // Else its worker threads would keep a command alive that has failed.
     await arms?.close();

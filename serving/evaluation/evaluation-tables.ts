@@ -1,7 +1,9 @@
 import type { Interval } from "../../experiments/metrics/bootstrap.ts";
+import type { RetrievalReport } from "../../experiments/retrieval/judge.ts";
 import type { Evaluation, FunnelReport } from "../commands/evaluate.ts";
 import { aligned } from "../commands/timeline-table.ts";
 import type { HeadReport } from "./head-report.ts";
+import type { Slice } from "./slice-report.ts";
 
 /** An evaluation as readable tables. */
 export function evaluationTables(evaluation: Evaluation): string {
@@ -14,6 +16,8 @@ export function evaluationTables(evaluation: Evaluation): string {
     aucTable(heads),
     comparisonTable(heads),
     calibrationTable(heads),
+    ...(evaluation.slices.length === 0 ? [] : [sliceTable(evaluation.slices)]),
+    ...(evaluation.retrieval === null ? [] : [retrievalTable(evaluation.retrieval)]),
     ...(funnel === null ? [] : [funnelTable(funnel)]),
     ...(features.length === 0
       ? []
@@ -75,6 +79,48 @@ function calibrationTable(heads: readonly HeadReport[]): string {
           ],
     ),
   ])}`;
+}
+
+/** Of the heads with the most positives: the others have a handful in a part. */
+function sliceTable(slices: readonly Slice[]): string {
+  const heads = [...(slices[0]?.heads ?? [])]
+    .sort((a, b) => b.positives - a.positives)
+    .slice(0, 2)
+    .map(({ head }) => head);
+  const columns = ["auc", "gauc", "normalized_entropy"];
+  return `The main model by parts of the rows\n${aligned([
+    ["part", "rows", "users", "head", "positives", ...columns, "predicted ÷ observed"],
+    ...slices.flatMap(({ by, value, rows, users, heads: all }) =>
+      heads.flatMap((name) => {
+        const head = all.find((one) => one.head === name);
+        if (head === undefined) return [];
+        return [
+          [
+            `${by} ${value}`,
+            String(rows),
+            String(users),
+            name,
+            String(head.positives),
+            ...columns.map((column) => interval(head.metrics[column] ?? undefined)),
+            head.calibration?.toFixed(3) ?? "–",
+          ],
+        ];
+      }),
+    ),
+  ])}`;
+}
+
+function retrievalTable({ users, relevant, posts, recall }: RetrievalReport): string {
+  const names = Object.keys(Object.values(recall)[0] ?? {});
+  return `Recall of ${relevant} clicked posts that ${users} users had not seen before, among ${posts}\n${aligned(
+    [
+      ["recommender", ...names],
+      ...Object.entries(recall).map(([recommender, values]) => [
+        recommender,
+        ...names.map((name) => interval(values[name])),
+      ]),
+    ],
+  )}`;
 }
 
 function funnelTable(funnel: FunnelReport): string {

@@ -1,15 +1,21 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { type DatasetManifest, readManifest } from "../../datasets/dataset.ts";
 import { datasetSplit, moment } from "../../datasets/split.ts";
 import { RoostError } from "../../errors.ts";
 import type { BundleManifest } from "../../features/bundle.ts";
-import { schemaHash } from "../../features/registry.ts";
+import { FEATURE_NAMES, schemaHash } from "../../features/registry.ts";
 import { rowsBetween } from "../../features/replay.ts";
 import type { TrainingRows } from "../../features/rows.ts";
 import { datasetRows, usableFeatures } from "../dataset-rows.ts";
-import { HEAVY_FEATURES, HEAVY_IDS, LIGHT_FEATURES, PAST_RATE_FEATURES } from "../feature-sets.ts";
+import {
+  HEAVY_IDS,
+  heavyFeatures,
+  LIGHT_FEATURES,
+  PAST_RATE_FEATURES,
+  type ViewerRates,
+} from "../feature-sets.ts";
 import type { RankerOptions } from "../trainers/ranker-options.ts";
 import { trainRanker } from "../trainers/train-ranker.ts";
 import type { RankerKind } from "../trainers/trained-model.ts";
@@ -24,6 +30,8 @@ export interface TrainRequest {
   /** First moment that is not trained on; from there to `validateUntilMs` is validation. */
   readonly trainUntilMs?: number;
   readonly validateUntilMs?: number;
+  /** How the heavy ranker reads a viewer's own rates; as the data set says by default. */
+  readonly viewerRates?: ViewerRates;
   readonly seed: number;
   readonly threads: number;
   readonly options?: RankerOptions;
@@ -55,7 +63,7 @@ export async function train(request: TrainRequest): Promise<TrainReport> {
 
   const all = await timed("features", () =>
     datasetRows(request.data, manifest, {
-      features: HEAVY_FEATURES,
+      features: FEATURE_NAMES,
       ids: HEAVY_IDS,
       toMs: validation.toMs,
       onProgress: (events) => progress("features", Math.min(1, events / manifest.events)),
@@ -86,8 +94,13 @@ async function trainOne(
   rows: { train: TrainingRows; validation: TrainingRows },
   usable: readonly string[],
 ): Promise<BundleManifest> {
+  const rates = request.viewerRates ?? manifest.viewer_rates ?? "running";
   const wanted =
-    kind === "heavy" ? HEAVY_FEATURES : kind === "light" ? LIGHT_FEATURES : PAST_RATE_FEATURES;
+    kind === "heavy"
+      ? heavyFeatures(rates)
+      : kind === "light"
+        ? LIGHT_FEATURES
+        : PAST_RATE_FEATURES;
   const known = new Set(usable);
   const featureSubset = wanted.filter((name) => known.has(name));
   const model = await trainRanker({
@@ -135,8 +148,10 @@ interface TrainFlags {
   trainUntil?: string;
   validateUntil?: string;
   rankers: RankerKind[];
+  viewerRates?: ViewerRates;
   seed: number;
   threads: number;
+  members: number;
   engine: "onnx" | "tfjs";
   metricRounds: number;
   json?: boolean;
@@ -151,8 +166,15 @@ export function trainCommand(): Command {
     .option("--train-until <date>", "last day (its end) to train on, or a moment")
     .option("--validate-until <date>", "last day (its end) to validate on, or a moment")
     .option("--rankers <list>", `some of ${RANKERS.join(",")}`, rankerList, [...RANKERS])
+    .addOption(
+      new Option(
+        "--viewer-rates <kind>",
+        "how the heavy ranker reads a viewer's own rates; as the data set says when not given",
+      ).choices(["running", "daily"]),
+    )
     .option("--seed <n>", "seed of initial weights and row order", wholeNumber, 1)
     .option("--threads <n>", "threads of the training runtime", wholeNumber, 2)
+    .option("--members <n>", "networks averaged in the heavy ranker", wholeNumber, 1)
     .option("--engine <name>", "onnx or tfjs", "onnx")
     .option("--metric-rounds <n>", "bootstrap resamples of each metric", wholeNumber, 200)
     .option("--json", "print the report as JSON")
@@ -171,9 +193,10 @@ export function trainCommand(): Command {
         ...(flags.validateUntil === undefined
           ? {}
           : { validateUntilMs: moment(flags.validateUntil, "end", offset) }),
+        ...(flags.viewerRates === undefined ? {} : { viewerRates: flags.viewerRates }),
         seed: flags.seed,
         threads: flags.threads,
-        options: { engine: flags.engine },
+        options: { engine: flags.engine, heavy: { members: flags.members } },
         metricRounds: flags.metricRounds,
         onProgress: (step, share) => {
           if (flags.progressJson) process.stderr.write(`${JSON.stringify({ step, share })}\n`);
