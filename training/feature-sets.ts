@@ -48,6 +48,9 @@ export const LIGHT_FEATURES: readonly string[] = [
   "user_post.language_match",
   "affinity.followed_topics",
   "affinity.likeness",
+  "user_elsewhere.long_view_rate_50d",
+  "post_elsewhere.long_view_rate_50d",
+  "author_elsewhere.long_view_rate_50d",
   "surface.click_rate_50d",
   "user_surface.click_rate_50d",
 ];

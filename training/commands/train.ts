@@ -16,8 +16,9 @@ import {
   PAST_RATE_FEATURES,
   type ViewerRates,
 } from "../feature-sets.ts";
+import { type CurvePoint, learningCurve } from "../trainers/learning-curve.ts";
 import type { RankerOptions } from "../trainers/ranker-options.ts";
-import { trainRanker } from "../trainers/train-ranker.ts";
+import { type TrainRankerRequest, trainRanker } from "../trainers/train-ranker.ts";
 import type { RankerKind } from "../trainers/trained-model.ts";
 
 export const RANKERS = ["light", "heavy", "past_rates"] as const satisfies readonly RankerKind[];
@@ -35,6 +36,8 @@ export interface TrainRequest {
   readonly seed: number;
   readonly threads: number;
   readonly options?: RankerOptions;
+  /** Trains the heavy ranker again on the last so many days each. */
+  readonly curveDays?: readonly number[];
   readonly metricRounds?: number;
   /** A step's name and the share of it that is done. */
   readonly onProgress?: (step: string, share: number) => void;
@@ -45,6 +48,8 @@ export interface TrainReport {
   readonly rows: { readonly train: number; readonly validation: number };
   readonly useless_features: readonly string[];
   readonly bundles: Readonly<Record<string, BundleManifest>>;
+  /** What the heavy ranker reaches with fewer days; empty unless asked for. */
+  readonly curve: readonly CurvePoint[];
   readonly seconds: Readonly<Record<string, number>>;
 }
 
@@ -79,11 +84,45 @@ export async function train(request: TrainRequest): Promise<TrainReport> {
   const bundles: Record<string, BundleManifest> = {};
   for (const kind of request.rankers)
     bundles[kind] = await timed(kind, () => trainOne(request, manifest, kind, rows, usable));
+  const { curveDays = [] } = request;
+  const curve = await timed("curve", () =>
+    learningCurve(trainerOf(request, manifest, "heavy", rows, usable), learned.toMs, curveDays),
+  );
   return {
     rows: { train: rows.train.n, validation: rows.validation.n },
     useless_features: useless,
     bundles,
+    curve,
     seconds,
+  };
+}
+
+function trainerOf(
+  request: TrainRequest,
+  manifest: DatasetManifest,
+  kind: RankerKind,
+  rows: { train: TrainingRows; validation: TrainingRows },
+  usable: readonly string[],
+): TrainRankerRequest {
+  const rates = request.viewerRates ?? manifest.viewer_rates ?? "running";
+  const wanted =
+    kind === "heavy"
+      ? heavyFeatures(rates)
+      : kind === "light"
+        ? LIGHT_FEATURES
+        : PAST_RATE_FEATURES;
+  const known = new Set(usable);
+  const featureSubset = wanted.filter((name) => known.has(name));
+  return {
+    kind,
+    ...rows,
+    featureSubset,
+    seed: request.seed,
+    threads: request.threads,
+    ...(request.options === undefined ? {} : { options: request.options }),
+    ...(request.metricRounds === undefined ? {} : { metricRounds: request.metricRounds }),
+    ...(request.signal === undefined ? {} : { signal: request.signal }),
+    onProgress: ({ step, steps }) => request.onProgress?.(kind, step / steps),
   };
 }
 
@@ -94,26 +133,7 @@ async function trainOne(
   rows: { train: TrainingRows; validation: TrainingRows },
   usable: readonly string[],
 ): Promise<BundleManifest> {
-  const rates = request.viewerRates ?? manifest.viewer_rates ?? "running";
-  const wanted =
-    kind === "heavy"
-      ? heavyFeatures(rates)
-      : kind === "light"
-        ? LIGHT_FEATURES
-        : PAST_RATE_FEATURES;
-  const known = new Set(usable);
-  const featureSubset = wanted.filter((name) => known.has(name));
-  const model = await trainRanker({
-    kind,
-    ...rows,
-    featureSubset,
-    seed: request.seed,
-    threads: request.threads,
-    ...(request.options === undefined ? {} : { options: request.options }),
-    ...(request.metricRounds === undefined ? {} : { metricRounds: request.metricRounds }),
-    ...(request.signal === undefined ? {} : { signal: request.signal }),
-    onProgress: ({ step, steps }) => request.onProgress?.(kind, step / steps),
-  });
+  const model = await trainRanker(trainerOf(request, manifest, kind, rows, usable));
   try {
     return await model.publish(join(request.out, kind), {
       schemaHash: schemaHash(
@@ -134,6 +154,13 @@ export function wholeNumber(text: string): number {
   return value;
 }
 
+function dayList(text: string): number[] {
+  const days = text.split(",").map(Number);
+  if (!days.every((count) => count > 0 && Number.isFinite(count)))
+    throw new InvalidArgumentError("must be numbers of days, like 1,2,4,7");
+  return days;
+}
+
 function rankerList(text: string): RankerKind[] {
   const kinds = text.split(",").map((kind) => kind.trim());
   for (const kind of kinds)
@@ -152,6 +179,7 @@ interface TrainFlags {
   seed: number;
   threads: number;
   members: number;
+  curve?: number[];
   engine: "onnx" | "tfjs";
   metricRounds: number;
   json?: boolean;
@@ -176,6 +204,7 @@ export function trainCommand(): Command {
     .option("--threads <n>", "threads of the training runtime", wholeNumber, 2)
     .option("--members <n>", "networks averaged in the heavy ranker", wholeNumber, 1)
     .option("--engine <name>", "onnx or tfjs", "onnx")
+    .option("--curve <days>", "also train heavy on the last 1,2,4 … days each", dayList)
     .option("--metric-rounds <n>", "bootstrap resamples of each metric", wholeNumber, 200)
     .option("--json", "print the report as JSON")
     .option("--progress-json", "print progress as one JSON object per line on standard error")
@@ -197,6 +226,7 @@ export function trainCommand(): Command {
         seed: flags.seed,
         threads: flags.threads,
         options: { engine: flags.engine, heavy: { members: flags.members } },
+        ...(flags.curve === undefined ? {} : { curveDays: flags.curve }),
         metricRounds: flags.metricRounds,
         onProgress: (step, share) => {
           if (flags.progressJson) process.stderr.write(`${JSON.stringify({ step, share })}\n`);
@@ -218,6 +248,14 @@ function readable(report: TrainReport): string {
       );
       lines.push(`  ${head.padEnd(26)}${cells.join("  ")}`);
     }
+  }
+  for (const { days, rows, metrics } of report.curve) {
+    const cells = Object.entries(metrics).flatMap(([head, { auc }]) =>
+      auc === undefined
+        ? []
+        : [`${head} ${auc.value.toFixed(4)} (${auc.low.toFixed(4)}–${auc.high.toFixed(4)})`],
+    );
+    lines.push(`\nheavy on the last ${days} days, ${rows} rows: AUC ${cells.join("  ")}`);
   }
   return `${lines.join("\n")}\n`;
 }
