@@ -18,6 +18,9 @@ import { type RankArms, rankArms } from "../evaluation/rank-arms.ts";
 import { type Slice, sliceReports } from "../evaluation/slice-report.ts";
 import { loadPreset } from "../weights/presets.ts";
 
+/** There are dozens of parts, and their intervals are wide: fewer resamples place their ends well enough. */
+const SLICE_ROUNDS = 60;
+
 const MODELS = ["heavy", "light", "past_rates"] as const;
 
 export interface Evaluation {
@@ -143,7 +146,7 @@ async function judge(
     slices: flags.slices
       ? sliceReports(rows, predictions.get(models.heavy ? "heavy" : "light") as Float32Array, {
           seed: flags.seed,
-          rounds: flags.rounds,
+          rounds: Math.min(flags.rounds, SLICE_ROUNDS),
           utcOffsetHours: manifest.utc_offset_hours,
           surfaces,
         })
