@@ -1,4 +1,4 @@
-import type { Event, EventOf } from "../datasets/events.ts";
+import { ELSEWHERE, type Event, type EventOf } from "../datasets/events.ts";
 import { estimateTopics } from "./content-topics.ts";
 import { type Entity, GLOBAL_KEY, pairKey, type StateEditor, TOPICS_PER_POST } from "./entities.ts";
 import { authoredBy, isCreated, POST } from "./families/post-content.ts";
@@ -40,8 +40,8 @@ export function applyEvent(state: StateEditor, event: Event): void {
     case "engagement": {
       const fact = engagementFact(event);
       if (fact === undefined) return;
-      // Rates are per impression: what no request showed must not raise them.
-      if (event.request_id === undefined) applyElsewhere(state, event, fact);
+      // Rates are per impression: what happened where none are logged must not raise them.
+      if (event.surface === ELSEWHERE) applyElsewhere(state, event, fact);
       else applySignal(state, event, fact);
       return;
     }
@@ -94,7 +94,7 @@ function applySignal(
   }
 }
 
-/** An engagement that names no request: it counts apart from what impressions led to. */
+/** An engagement on the surface `elsewhere` counts apart from what impressions led to. */
 function applyElsewhere(state: StateEditor, event: EventOf<"engagement">, fact: SignalFact): void {
   elsewhere(state, "global", GLOBAL_KEY, fact, 1);
   elsewhere(state, "user", event.user_id, fact, 1);
