@@ -6,7 +6,7 @@ const LONG_VIEW = signalIndex("long_view");
 const FAVORITE = signalIndex("favorite");
 
 /**
- * Counts of engagements that name no request: of what was watched, searched or opened outside of logged rankings. There
+ * Counts of engagements on the surface `elsewhere`: of what was watched, searched or opened outside of logged rankings. There
  * are no impressions there, so a view is what rates are taken of.
  */
 export const elsewhereCounters = new DecayedCounters([VIEW, LONG_VIEW, FAVORITE], ["50d"]);

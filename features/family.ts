@@ -77,7 +77,7 @@ export interface FeatureFamily {
     topic: number,
     share: number,
   ): void;
-  /** An engagement that names no request: made outside of the rankings whose impressions are logged. */
+  /** An engagement on the surface `elsewhere`: made outside of the rankings whose impressions are logged. */
   onElsewhere?(state: Float64Array, at: number, fact: SignalFact, share: number): void;
   /** A new post that concerns this entity, with its topics estimated. */
   onPost?(state: Float64Array, at: number, timeMs: number, post: Float64Array): void;

@@ -1,4 +1,4 @@
-import type { EventOf } from "../events.ts";
+import { ELSEWHERE, type EventOf } from "../events.ts";
 import { dayStart } from "../split.ts";
 import { findColumns, idOf, wholeNumber } from "./columns.ts";
 import { readCsv } from "./csv.ts";
@@ -23,7 +23,7 @@ export interface History {
  *
  * The lists have an order but no times except the last one, so times are interpolated: the user's impressions are
  * taken as evenly spread from the first day of the file to `last_time_ms`. Watches become `video_view`, likes `favorite`
- * and long watches `long_view` engagements without a request_id and without an impression: they seed state (who watches
+ * and long watches `long_view` engagements on the surface `elsewhere`, without a request_id and without an impression: they seed state (who watches
  * what, and how long) and cannot become training rows, since rows are impressions. They become no impressions: clicks
  * and the other signals are unknown, and impressions without them would read as "shown and ignored". Of long watches
  * those are taken that have a place among the listed watches: a rate needs both.
@@ -80,6 +80,7 @@ export async function readHistories(
                 post_id: videoId,
                 author_id: (known.videos.get(videoId) as Video).authorId,
                 head,
+                surface: ELSEWHERE,
               }),
             );
           await onHistory({ userId, impressions, engagements });

@@ -15,7 +15,7 @@ const watched = (
   ...heads: string[]
 ): Event[] =>
   ["video_view", ...heads].map((head) =>
-    event({ type: "engagement", user_id, post_id, author_id, head }),
+    event({ type: "engagement", user_id, post_id, author_id, head, surface: "elsewhere" }),
   );
 const post = (post_id: string, author_id: string, ...topics: string[]): Event =>
   event({ type: "post_created", post_id, author_id, topics, media: "video" });
@@ -80,7 +80,7 @@ test("authors and topics are held against the viewer's own rate", () => {
   );
 });
 
-test("what no request led to leaves every other feature alone", () => {
+test("what was done elsewhere leaves every other feature alone", () => {
   const shown = event({
     type: "impression",
     request_id: "q",
@@ -98,9 +98,9 @@ test("what no request led to leaves every other feature alone", () => {
     else expect(with_[name], name).toEqual(without[name]);
 });
 
-test("an engagement of a request counts nowhere else", () => {
+test("an engagement on any other surface, or on none, counts nowhere else", () => {
   const asked = EVENTS.map((one) =>
-    one.type === "engagement" ? { ...one, request_id: "q" } : one,
+    one.type === "engagement" ? { ...one, surface: "home" } : one,
   );
   const values = row(asked);
   for (const name of FEATURE_NAMES)

@@ -52,7 +52,7 @@ function entityElsewhere(
     features: [
       {
         name: `${entity}_elsewhere.views_50d`,
-        description: "video views that no request led to, half-life 50d",
+        description: "video views where impressions are not logged, half-life 50d",
       },
       {
         name: `${entity}_elsewhere.long_view_rate_50d`,
@@ -102,7 +102,7 @@ function ownRate(context: RowContext): number {
 const pair = (entity: Entity, what: string): FeatureFamily["features"] => [
   {
     name: `${entity}_elsewhere.views_50d`,
-    description: `the viewer's video views of ${what} that no request led to, half-life 50d`,
+    description: `the viewer's video views of ${what} where impressions are not logged, half-life 50d`,
   },
   {
     name: `${entity}_elsewhere.long_view_lift_50d`,
