@@ -1,6 +1,11 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
 import { RoostError } from "./errors.ts";
+import type { RetrievalJudge } from "./experiments/retrieval/judge.ts";
+
+/** Serving and training do not import each other: what judges retrieval is handed over here, loaded when it is used. */
+const judgeRetrieval: RetrievalJudge = async (question) =>
+  (await import("./training/baselines/retrieval-report.ts")).retrievalReport(question);
 
 /** verb → what it does and the file that owns it, loaded only when the verb is used. */
 const VERBS: Record<string, { about: string; load: () => Promise<Command> }> = {
@@ -34,7 +39,8 @@ const VERBS: Record<string, { about: string; load: () => Promise<Command> }> = {
   },
   evaluate: {
     about: "judge models and rankings on held-out data",
-    load: async () => (await import("./serving/commands/evaluate.ts")).evaluateCommand(),
+    load: async () =>
+      (await import("./serving/commands/evaluate.ts")).evaluateCommand(judgeRetrieval),
   },
   rank: {
     about: "print one user's ranked timeline",

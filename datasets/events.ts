@@ -5,6 +5,9 @@ import { Id } from "./ids.ts";
 /** Version of the record layout below; every stored record carries it. */
 export const EVENT_SCHEMA_VERSION = 1;
 
+/** The surface of engagements that were made where impressions are not logged: histories, other products, other sites. */
+export const ELSEWHERE = "elsewhere";
+
 const TimeMs = z.int().min(0).max(8_640_000_000_000_000);
 const Name = z.string().min(1).max(200);
 const base = {
@@ -139,7 +142,7 @@ const Engagement = z.strictObject({
   request_id: z.string().min(1).max(64).optional(),
   /** Takes the engagement back (un-favorite …). */
   undo: z.boolean().optional(),
-  /** The surface that it happened on, as in the impression. */
+  /** The surface that it happened on, as in the impression; `elsewhere` where impressions are not logged. */
   surface: Name.optional(),
 });
 

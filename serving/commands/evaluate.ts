@@ -6,6 +6,7 @@ import { moment, sinceMoment } from "../../datasets/split.ts";
 import { createWorldOf } from "../../datasets/world/world-of.ts";
 import { RoostError } from "../../errors.ts";
 import type { Interval } from "../../experiments/metrics/bootstrap.ts";
+import type { RetrievalJudge, RetrievalReport } from "../../experiments/retrieval/judge.ts";
 import { hasChampion, readChampion } from "../../features/models/champion.ts";
 import { evaluationTables } from "../evaluation/evaluation-tables.ts";
 import { type FeatureReport, featureReports } from "../evaluation/feature-report.ts";
@@ -21,6 +22,9 @@ import { type SliceReport, sliceReports } from "../evaluation/slices.ts";
 import { loadPreset } from "../weights/presets.ts";
 import { drift, driftTables } from "./evaluate-drift.ts";
 
+/** There are dozens of parts, and their intervals are wide: fewer resamples place their ends well enough. */
+const SLICE_ROUNDS = 60;
+
 const MODELS = ["heavy", "light", "past_rates"] as const;
 
 export interface Evaluation {
@@ -31,8 +35,9 @@ export interface Evaluation {
   readonly users: number;
   readonly models: Readonly<Record<string, string>>;
   readonly heads: readonly HeadReport[];
-  /** The main model on parts of the rows. */
+  /** The main model on parts of the rows; empty with --no-slices. */
   readonly slices: readonly SliceReport[];
+  readonly retrieval: RetrievalReport | null;
   readonly features: readonly FeatureReport[];
   readonly funnel: FunnelReport | null;
   readonly seconds: number;
@@ -60,10 +65,13 @@ interface EvaluateFlags {
   drift?: boolean;
   since?: string;
   plots?: string;
+  slices: boolean;
+  baselines?: boolean;
   json?: boolean;
 }
 
-export function evaluateCommand(): Command {
+/** @param judgeRetrieval what `--baselines` runs; handed in, since models are made in `training/` */
+export function evaluateCommand(judgeRetrieval?: RetrievalJudge): Command {
   return new Command("evaluate")
     .description("judge models and rankings on held-out data")
     .requiredOption("--data <dir>", "directory that roost simulate or roost import wrote")
@@ -80,6 +88,11 @@ export function evaluateCommand(): Command {
     .option("--plots <file>", "write calibration and lift plots as one HTML page")
     .option("--drift", "with --since: compare inputs, scores and outcomes with the champion's own")
     .option("--since <date>", "first day that is looked at for drift, or a moment")
+    .option("--no-slices", "leave out the report per day, surface, media and kind of user")
+    .option(
+      "--baselines",
+      "recall of clicked unseen posts by simple recommenders, made on the spot",
+    )
     .option("--json", "print the report as JSON")
     .action(async (flags: EvaluateFlags) => {
       if (flags.drift || flags.since !== undefined) {
@@ -87,7 +100,7 @@ export function evaluateCommand(): Command {
         return;
       }
       const startedAt = performance.now();
-      const report = await evaluate(flags);
+      const report = await evaluate(flags, judgeRetrieval);
       const whole = { ...report, seconds: (performance.now() - startedAt) / 1000 };
       if (flags.plots !== undefined) await writePlots(flags.plots, whole);
       process.stdout.write(
@@ -127,12 +140,21 @@ async function judgeDrift(flags: EvaluateFlags): Promise<void> {
   }
 }
 
-async function evaluate(flags: EvaluateFlags): Promise<Omit<Evaluation, "seconds">> {
+async function evaluate(
+  flags: EvaluateFlags,
+  judgeRetrieval: RetrievalJudge | undefined,
+): Promise<Omit<Evaluation, "seconds">> {
   const manifest = readManifest(flags.data);
   const range = rangeOf(manifest, flags);
   const models = await openModels(flags.models ?? join(flags.data, "models"));
   try {
-    return await judge(flags, manifest, range, models);
+    const judged = await judge(flags, manifest, range, models);
+    const { data, seed, rounds } = flags;
+    const retrieval =
+      flags.baselines && judgeRetrieval
+        ? await judgeRetrieval({ data, ...range, seed, rounds })
+        : null;
+    return { ...judged, retrieval };
   } finally {
     for (const predictor of Object.values(models)) await predictor.close();
   }
@@ -143,12 +165,12 @@ async function judge(
   manifest: DatasetManifest,
   range: HeldOutRange,
   models: Models,
-): Promise<Omit<Evaluation, "seconds">> {
+): Promise<Omit<Evaluation, "seconds" | "retrieval">> {
   const main = models.heavy ?? models.light;
   if (main === undefined)
     throw new RoostError("BAD_BUNDLE", "there is no light or heavy bundle to judge");
   const world = createWorldOf(manifest);
-  const { rows, truth, funnel } = await walk(flags, manifest, range, models, world);
+  const { rows, truth, funnel, surfaces } = await walk(flags, manifest, range, models, world);
   if (rows.n === 0)
     throw new RoostError("BAD_ARGUMENT", "there is no impression between --from and --until");
   const predictions = new Map<string, Float32Array>();
@@ -161,15 +183,14 @@ async function judge(
     main: models.heavy ? "heavy" : "light",
     trainingPositives: main.bundle.manifest.data.positives,
   });
-  const slices = sliceReports(
-    rows,
-    predictions.get(models.heavy ? "heavy" : "light") as Float32Array,
-    {
-      seed: flags.seed,
-      rounds: flags.rounds,
-      utcOffsetHours: manifest.utc_offset_hours,
-    },
-  );
+  const slices = flags.slices
+    ? sliceReports(rows, predictions.get(models.heavy ? "heavy" : "light") as Float32Array, {
+        seed: flags.seed,
+        rounds: Math.min(flags.rounds, SLICE_ROUNDS),
+        utcOffsetHours: manifest.utc_offset_hours,
+        surfaces,
+      })
+    : [];
   const features = flags.features ? await featureReports(rows, main, flags.seed, () => {}) : [];
   return {
     data: `${manifest.source} ${JSON.stringify(manifest.made_with)}`,
@@ -194,7 +215,7 @@ async function walk(
   range: HeldOutRange,
   { light, heavy }: Models,
   world: ReturnType<typeof createWorldOf>,
-): Promise<HeldOut & { readonly funnel: FunnelReport | null }> {
+): Promise<HeldOut & { readonly funnel: FunnelReport | null; readonly surfaces: string[] }> {
   const arms =
     world !== undefined && flags.requests > 0 && light && heavy
       ? await rankArms(
@@ -205,15 +226,19 @@ async function walk(
       : undefined;
   try {
     const funnel = collectRequests(arms, flags.requests);
+    const surfaces: string[] = [];
     const heldOut = await walkHeldOut(
       flags.data,
       manifest,
       range,
       world,
-      funnel.onImpression,
+      (event, moment) => {
+        surfaces.push(event.surface ?? "none");
+        return funnel.onImpression(event, moment);
+      },
       () => {},
     );
-    return { ...heldOut, funnel: funnel.report(flags) };
+    return { ...heldOut, funnel: funnel.report(flags), surfaces };
   } finally {
     // Else its worker threads would keep a command alive that has failed.
     await arms?.close();

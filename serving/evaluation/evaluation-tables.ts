@@ -1,4 +1,5 @@
 import type { Interval } from "../../experiments/metrics/bootstrap.ts";
+import type { RetrievalReport } from "../../experiments/retrieval/judge.ts";
 import type { Evaluation, FunnelReport } from "../commands/evaluate.ts";
 import { aligned } from "../commands/timeline-table.ts";
 import type { HeadReport } from "./head-report.ts";
@@ -18,6 +19,7 @@ export function evaluationTables(evaluation: Evaluation): string {
     comparisonTable(heads),
     calibrationTable(heads),
     ...(slices.some((slice) => Object.keys(slice.heads).length > 0) ? [sliceTable(slices)] : []),
+    ...(evaluation.retrieval === null ? [] : [retrievalTable(evaluation.retrieval)]),
     ...(funnel === null ? [] : [funnelTable(funnel)]),
     ...(features.length === 0
       ? []
@@ -98,6 +100,20 @@ function calibrationTable(heads: readonly HeadReport[]): string {
           ],
     ),
   ])}`;
+}
+
+/** Of the heads with the most positives: the others have a handful in a part. */
+function retrievalTable({ users, relevant, posts, recall }: RetrievalReport): string {
+  const names = Object.keys(Object.values(recall)[0] ?? {});
+  return `Recall of ${relevant} clicked posts that ${users} users had not seen before, among ${posts}\n${aligned(
+    [
+      ["recommender", ...names],
+      ...Object.entries(recall).map(([recommender, values]) => [
+        recommender,
+        ...names.map((name) => interval(values[name])),
+      ]),
+    ],
+  )}`;
 }
 
 function funnelTable(funnel: FunnelReport): string {

@@ -20,13 +20,22 @@ export interface SliceHead {
 }
 
 export interface SliceReport {
-  /** What the rows are divided by: `viewer`, `history`, `network`, `media`, `language`, `day`. */
+  /** What the rows are divided by: `viewer`, `history`, `network`, `media`, `language`, `surface`, `day`. */
   readonly by: string;
   readonly slice: string;
   readonly rows: number;
   readonly users: number;
   /** Binary heads with at least 100 positives in the slice. */
   readonly heads: Readonly<Record<string, SliceHead>>;
+}
+
+export interface SliceOptions {
+  readonly seed: number;
+  readonly rounds: number;
+  /** Hours of the data's calendar ahead of UTC. */
+  readonly utcOffsetHours: number;
+  /** The surface of each row, "none" where it names none. */
+  readonly surfaces?: readonly string[];
 }
 
 /** The slice of a row, or undefined for a row in none. */
@@ -40,9 +49,9 @@ type SliceOf = (row: number) => string | undefined;
 export function sliceReports(
   rows: TrainingRows,
   predictions: Float32Array,
-  options: { readonly seed: number; readonly rounds: number; readonly utcOffsetHours: number },
+  options: SliceOptions,
 ): SliceReport[] {
-  return [...divisions(rows, options.utcOffsetHours)].flatMap(([by, sliceOf]) => {
+  return [...divisions(rows, options)].flatMap(([by, sliceOf]) => {
     const members = new Map<string, number[]>();
     for (let row = 0; row < rows.n; row++) {
       const slice = sliceOf(row);
@@ -66,7 +75,10 @@ export function sliceReports(
   });
 }
 
-function divisions(rows: TrainingRows, utcOffsetHours: number): Map<string, SliceOf> {
+function divisions(
+  rows: TrainingRows,
+  { utcOffsetHours, surfaces }: SliceOptions,
+): Map<string, SliceOf> {
   const divided = new Map<string, SliceOf>();
   const feature = (
     name: string,
@@ -108,6 +120,7 @@ function divisions(rows: TrainingRows, utcOffsetHours: number): Map<string, Slic
     "language",
     id("language", (code) => (code === 0 ? undefined : (languages.get(code) ?? "other"))),
   );
+  add("surface", surfaces === undefined ? null : (row) => surfaces[row]);
   add("day", (row) =>
     new Date((rows.timeMs[row] as number) + utcOffsetHours * 3_600_000).toISOString().slice(0, 10),
   );

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { type DatasetManifest, readManifest } from "../../datasets/dataset.ts";
 import {
   datasetSplit,
@@ -14,11 +14,11 @@ import type { BundleManifest } from "../../features/bundle.ts";
 import { checkBundle } from "../../features/check-bundle.ts";
 import { adoptUnversioned, readChampion } from "../../features/models/champion.ts";
 import { publishVersion } from "../../features/models/versions.ts";
-import { schemaHash } from "../../features/registry.ts";
+import { FEATURE_NAMES, schemaHash } from "../../features/registry.ts";
 import { rowsBetween } from "../../features/replay.ts";
 import type { TrainingRows } from "../../features/rows.ts";
 import { datasetRows, usableFeatures } from "../dataset-rows.ts";
-import { HEAVY_FEATURES, HEAVY_IDS } from "../feature-sets.ts";
+import { HEAVY_IDS, type ViewerRates } from "../feature-sets.ts";
 import { finishedRankers } from "../finished-rankers.ts";
 import { rankerFeatures } from "../ranker-features.ts";
 import { compareLearning } from "../registry/compare-learning.ts";
@@ -26,8 +26,9 @@ import type { LearningReport } from "../registry/learning-report.ts";
 import { measureBundle } from "../registry/measure-bundle.ts";
 import { promote } from "../registry/promote.ts";
 import { warmSource } from "../registry/warm-source.ts";
+import { type CurvePoint, learningCurve } from "../trainers/learning-curve.ts";
 import type { RankerOptions } from "../trainers/ranker-options.ts";
-import { trainRanker } from "../trainers/train-ranker.ts";
+import { type TrainRankerRequest, trainRanker } from "../trainers/train-ranker.ts";
 import type { RankerKind } from "../trainers/trained-model.ts";
 import { learningTables } from "./learning-tables.ts";
 
@@ -45,9 +46,13 @@ export interface TrainRequest {
   readonly sinceMs?: number;
   /** The version that a warm start goes on from: first digits or an alias. Default `champion`. */
   readonly from?: string;
+  /** How the heavy ranker reads a viewer's own rates; as the data set says by default. */
+  readonly viewerRates?: ViewerRates;
   readonly seed: number;
   readonly threads: number;
   readonly options?: RankerOptions;
+  /** Trains the heavy ranker again on the last so many days each. */
+  readonly curveDays?: readonly number[];
   readonly metricRounds?: number;
   /** Makes what was trained champion where it passes the gate. A stage without a usable champion gets it in any case. */
   readonly promote?: boolean;
@@ -67,6 +72,8 @@ export interface TrainReport {
   readonly useless_features: readonly string[];
   readonly bundles: Readonly<Record<string, BundleManifest>>;
   readonly promotions: Readonly<Record<string, TrainedPromotion>>;
+  /** What the heavy ranker reaches with fewer days; empty unless asked for. */
+  readonly curve: readonly CurvePoint[];
   readonly seconds: Readonly<Record<string, number>>;
 }
 
@@ -93,7 +100,7 @@ export async function train(request: TrainRequest): Promise<TrainReport> {
 
   const all = await timed("features", () =>
     datasetRows(request.data, manifest, {
-      features: HEAVY_FEATURES,
+      features: FEATURE_NAMES,
       ids: HEAVY_IDS,
       toMs: validation.toMs,
       onProgress: (events) => {
@@ -129,11 +136,16 @@ export async function train(request: TrainRequest): Promise<TrainReport> {
     promotions[kind] = await promoteTrained(request, kind, bundles[kind].version, rows.validation);
   }
   await finished?.clear();
+  const { curveDays = [] } = request;
+  const curve = await timed("curve", () =>
+    learningCurve(trainerOf(request, manifest, "heavy", rows, usable), learned.toMs, curveDays),
+  );
   return {
     rows: { train: rows.train.n, validation: rows.validation.n },
     useless_features: useless,
     bundles,
     promotions,
+    curve,
     seconds,
   };
 }
@@ -148,7 +160,16 @@ function splitOf(manifest: DatasetManifest, request: TrainRequest): TimeSplit {
 
 /** What decides the bytes of a run's bundles. */
 function decides(
-  { seed, options, metricRounds, trainUntilMs, validateUntilMs, sinceMs, from }: TrainRequest,
+  {
+    seed,
+    options,
+    metricRounds,
+    trainUntilMs,
+    validateUntilMs,
+    sinceMs,
+    from,
+    viewerRates,
+  }: TrainRequest,
   manifest: DatasetManifest,
   usable: readonly string[],
   rows: { train: TrainingRows; validation: TrainingRows },
@@ -156,11 +177,34 @@ function decides(
   return {
     data: manifest.checksum,
     split: [trainUntilMs, validateUntilMs, rows.train.n, rows.validation.n],
-    features: [usable, schemaHash(HEAVY_FEATURES, HEAVY_IDS)],
+    features: [usable, schemaHash(FEATURE_NAMES, HEAVY_IDS)],
     seed,
     options,
     metricRounds,
+    viewerRates,
     warm: sinceMs === undefined ? undefined : [sinceMs, from],
+  };
+}
+
+/** How a ranker of this kind is trained anew. */
+function trainerOf(
+  request: TrainRequest,
+  manifest: DatasetManifest,
+  kind: RankerKind,
+  rows: { train: TrainingRows; validation: TrainingRows },
+  usable: readonly string[],
+): TrainRankerRequest & { readonly featureSubset: readonly string[] } {
+  const rates = request.viewerRates ?? manifest.viewer_rates ?? "running";
+  return {
+    kind,
+    ...rows,
+    featureSubset: rankerFeatures(kind, usable, rates),
+    seed: request.seed,
+    threads: request.threads,
+    ...(request.options === undefined ? {} : { options: request.options }),
+    ...(request.metricRounds === undefined ? {} : { metricRounds: request.metricRounds }),
+    ...(request.signal === undefined ? {} : { signal: request.signal }),
+    onProgress: ({ step, steps }) => request.onProgress?.(kind, step / steps),
   };
 }
 
@@ -177,20 +221,14 @@ async function trainOne(
     request.sinceMs === undefined
       ? undefined
       : await warmSource(request.out, kind, request.from ?? "champion");
+  const { featureSubset, ...settings } = trainerOf(request, manifest, kind, rows, usable);
   const model = await trainRanker({
-    kind,
-    ...rows,
+    ...settings,
     // A model that training goes on from keeps its features, whatever varies now.
-    ...(warm ? { warm } : { featureSubset: rankerFeatures(kind, usable) }),
-    seed: request.seed,
-    threads: request.threads,
-    ...(request.options === undefined ? {} : { options: request.options }),
-    ...(request.metricRounds === undefined ? {} : { metricRounds: request.metricRounds }),
-    ...(request.signal === undefined ? {} : { signal: request.signal }),
+    ...(warm ? { warm } : { featureSubset }),
     ...(request.checkpointDir === undefined
       ? {}
       : { checkpoint: join(request.checkpointDir, `${kind}.checkpoint`) }),
-    onProgress: ({ step, steps }) => request.onProgress?.(kind, step / steps),
   });
   try {
     const trained = model.manifest({
@@ -269,6 +307,13 @@ export function wholeNumber(text: string): number {
   return value;
 }
 
+function dayList(text: string): number[] {
+  const days = text.split(",").map(Number);
+  if (!days.every((count) => count > 0 && Number.isFinite(count)))
+    throw new InvalidArgumentError("must be numbers of days, like 1,2,4,7");
+  return days;
+}
+
 function rankerList(text: string): RankerKind[] {
   const kinds = text.split(",").map((kind) => kind.trim());
   for (const kind of kinds)
@@ -286,8 +331,11 @@ interface TrainFlags {
   from?: string;
   compareLearning?: boolean;
   rankers: RankerKind[];
+  viewerRates?: ViewerRates;
   seed: number;
   threads: number;
+  members: number;
+  curve?: number[];
   engine: "onnx" | "tfjs";
   metricRounds: number;
   promote?: boolean;
@@ -310,9 +358,17 @@ export function trainCommand(): Command {
       "with --since: publish nothing, compare frozen, warm-started and retrained models by day",
     )
     .option("--rankers <list>", `some of ${RANKERS.join(",")}`, rankerList, [...RANKERS])
+    .addOption(
+      new Option(
+        "--viewer-rates <kind>",
+        "how the heavy ranker reads a viewer's own rates; as the data set says when not given",
+      ).choices(["running", "daily"]),
+    )
     .option("--seed <n>", "seed of initial weights and row order", wholeNumber, 1)
     .option("--threads <n>", "threads of the training runtime", wholeNumber, 2)
+    .option("--members <n>", "networks averaged in the heavy ranker", wholeNumber, 1)
     .option("--engine <name>", "onnx or tfjs", "onnx")
+    .option("--curve <days>", "also train heavy on the last 1,2,4 … days each", dayList)
     .option("--metric-rounds <n>", "bootstrap resamples of each metric", wholeNumber, 200)
     .option("--promote", "make what was trained champion where it passes the gate")
     .option("--checkpoint <dir>", "keep what an interrupted training goes on from here")
@@ -339,9 +395,11 @@ export function trainCommand(): Command {
           : { validateUntilMs: moment(flags.validateUntil, "end", offset) }),
         ...(flags.since === undefined ? {} : { sinceMs: sinceMoment(flags.since, offset) }),
         ...(flags.from === undefined ? {} : { from: flags.from }),
+        ...(flags.viewerRates === undefined ? {} : { viewerRates: flags.viewerRates }),
         seed: flags.seed,
         threads: flags.threads,
-        options: { engine: flags.engine },
+        options: { engine: flags.engine, heavy: { members: flags.members } },
+        ...(flags.curve === undefined ? {} : { curveDays: flags.curve }),
         metricRounds: flags.metricRounds,
         ...(flags.promote === undefined ? {} : { promote: flags.promote }),
         command: ["roost", ...process.argv.slice(2)],
@@ -419,6 +477,14 @@ function readable(report: TrainReport): string {
       ...untrained(bundle),
       placeOf(kind, bundle.version, report.promotions[kind] as TrainedPromotion),
     );
+  }
+  for (const { days, rows, metrics } of report.curve) {
+    const cells = Object.entries(metrics).flatMap(([head, { auc }]) =>
+      auc === undefined
+        ? []
+        : [`${head} ${auc.value.toFixed(4)} (${auc.low.toFixed(4)}–${auc.high.toFixed(4)})`],
+    );
+    lines.push(`\nheavy on the last ${days} days, ${rows} rows: AUC ${cells.join("  ")}`);
   }
   return `${lines.join("\n")}\n`;
 }

@@ -1,10 +1,11 @@
 import { type DatasetManifest, readManifest } from "../../datasets/dataset.ts";
 import { RoostError } from "../../errors.ts";
 import { sealManifest } from "../../features/bundle.ts";
+import { FEATURE_NAMES } from "../../features/registry.ts";
 import { rowsBetween } from "../../features/replay.ts";
 import type { TrainingRows } from "../../features/rows.ts";
 import { datasetRows, usableFeatures } from "../dataset-rows.ts";
-import { HEAVY_FEATURES, HEAVY_IDS } from "../feature-sets.ts";
+import { HEAVY_IDS } from "../feature-sets.ts";
 import { rankerFeatures } from "../ranker-features.ts";
 import type { RankerOptions } from "../trainers/ranker-options.ts";
 import { trainRanker } from "../trainers/train-ranker.ts";
@@ -42,12 +43,13 @@ export async function compareLearning(request: CompareLearningRequest): Promise<
   const toMs = Math.min(request.untilMs ?? Number.POSITIVE_INFINITY, manifest.to_ms + 1);
   const schedule = learningSchedule({ fromMs: manifest.from_ms, toMs }, sinceMs);
   const rows = await datasetRows(data, manifest, {
-    features: HEAVY_FEATURES,
+    features: FEATURE_NAMES,
     ids: HEAVY_IDS,
     toMs,
     heldOut: true,
     onProgress: () => request.signal?.throwIfAborted(),
   });
+  const rates = manifest.viewer_rates ?? "running";
   const between = ({ fromMs, toMs }: { fromMs: number; toMs: number }): TrainingRows =>
     rowsBetween(rows, fromMs, toMs);
   const learn = (
@@ -65,7 +67,7 @@ export async function compareLearning(request: CompareLearningRequest): Promise<
       metricRounds: 0,
       ...(warm
         ? { warm }
-        : { featureSubset: rankerFeatures(request.kind, usableFeatures(train).usable) }),
+        : { featureSubset: rankerFeatures(request.kind, usableFeatures(train).usable, rates) }),
       ...(request.options && { options: request.options }),
       ...(request.signal && { signal: request.signal }),
     });

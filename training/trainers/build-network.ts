@@ -1,7 +1,7 @@
 import { random } from "../../datasets/random.ts";
 import type { TrainingRows } from "../../features/rows.ts";
 import { ops } from "../graph/ops.ts";
-import { input, parameter, type Value } from "../graph/value.ts";
+import { input, parameter, scalar, type Value } from "../graph/value.ts";
 import { IdEmbeddings } from "../models/id-embeddings.ts";
 import {
   type InputStatistics,
@@ -105,18 +105,25 @@ export function heavyNetwork(request: NetworkRequest, options: HeavyOptions): Ra
   const embedded = embeddings?.trainingInput();
   const last = options.trunk.at(-1) ?? options.blocks * options.blockOutput;
   const mask = dropout > 0 ? input("dropout", ["n", last]) : undefined;
-  const draws = random(seed, "weights");
   const towers = kept?.towers ?? sharedTowers(heads);
-  const network = (ids: Value | undefined, dropped?: Value): Value =>
-    maskNet(
-      ids ? ops.concat([transformed, ids], 1) : transformed,
-      options,
-      { biases, towers },
-      parameters,
-      draws,
-      dropped,
+  const draws = Array.from({ length: options.members }, (_, member) =>
+    member === 0 ? random(seed, "weights") : random(seed, "weights", member),
+  );
+  /** The logits [n, heads] of each member. */
+  const network = (ids: Value | undefined, dropped?: Value): Value[] =>
+    draws.map((draw, member) =>
+      maskNet(
+        ids ? ops.concat([transformed, ids], 1) : transformed,
+        options,
+        { biases, towers },
+        member === 0 ? parameters : parameters.under(`member_${member}/`),
+        draw,
+        dropped,
+      ),
     );
   const training = network(embedded, mask);
+  const labels = input("labels", ["n", heads.length]);
+  const weights = input("label_weights", ["n", heads.length]);
   const served = embeddings?.inferenceInput(
     parameter("id_table", [embeddings.columns * options.idBuckets, idWidth]),
   );
@@ -128,10 +135,16 @@ export function heavyNetwork(request: NetworkRequest, options: HeavyOptions): Ra
     statistics,
     towers,
     parameters,
-    loss: multiHeadLoss(training, kinds),
-    raw: network(embedded),
-    outputs: headOutputs(network(served), kinds),
+    // Each member learns as if it were alone.
+    loss: sum(training.map((raw) => multiHeadLoss(raw, kinds, labels, weights))),
+    raw: mean(network(embedded)),
+    outputs: headOutputs(mean(network(served)), kinds),
     ...(embeddings && embedded && { embeddings, embedded }),
     ...(mask && { dropout: { width: last, rate: dropout } }),
   };
 }
+
+const sum = (values: readonly Value[]): Value => values.reduce((a, b) => ops.add(a, b));
+
+const mean = (values: readonly Value[]): Value =>
+  values.length === 1 ? sum(values) : ops.mul(sum(values), scalar(1 / values.length));
