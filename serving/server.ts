@@ -10,24 +10,20 @@ import { openLmdb } from "../datasets/storage/lmdb.ts";
 import { RoostError } from "../errors.ts";
 import { exposureLogger } from "../experiments/assignment/exposure-logger.ts";
 import { lmdbStickyStore } from "../experiments/assignment/lmdb-sticky-store.ts";
-import { checkBundle } from "../features/check-bundle.ts";
-import { checkWeights } from "../features/check-weights.ts";
 import type { StateView } from "../features/entities.ts";
-import { championFiles, hasChampion, readChampion } from "../features/models/champion.ts";
 import { AfterAnswers } from "./after-answers.ts";
 import { logExposures } from "./effects/log-exposures.ts";
 import { logServed } from "./effects/log-served.ts";
 import { type App, createApp } from "./http/app.ts";
 import type { ServerClock } from "./http/services.ts";
 import { closeGracefully } from "./http/shutdown.ts";
-import { ModelSlot } from "./inference/model-slot.ts";
 import type { StartSession } from "./inference/start-session.ts";
 import type { KeptRanking } from "./kept-ranking.ts";
 import { createMetrics } from "./metrics/metrics.ts";
+import { leaseAll, openModels, STAGES } from "./open-models.ts";
 import { cursorSecret } from "./paging/cursor-secret.ts";
 import { pager } from "./paging/pager.ts";
 import { RankingStore } from "./paging/ranking-store.ts";
-import type { ModelStage } from "./pipeline/home-query.ts";
 import { following } from "./pipelines/following.ts";
 import { forYou } from "./pipelines/for-you.ts";
 import type { RankParts } from "./rank-parts.ts";
@@ -43,7 +39,6 @@ import { VersionStore } from "./versions/version-store.ts";
 import { type FileWatch, watchFile } from "./versions/watch-file.ts";
 import { WEIGHTS_KIND, weightsKeeper } from "./versions/weights-kind.ts";
 
-const STAGES = ["light", "heavy"] as const satisfies readonly ModelStage[];
 /** One request in fifty logs every candidate that it scored: enough to rescore offline, little to store. */
 const CANDIDATE_LOG_SHARE = 0.02;
 const SECOND_MS = 1_000;
@@ -128,7 +123,7 @@ async function open(
   opened.push(() => consumer.close());
   await consumer.start((error) => logger.fatal({ err: error }, "the log consumer stopped"));
 
-  const slots = await openModels(settings, dir, logger, options, opened);
+  const slots = await openModels(settings, dir, logger, options.startSession, opened);
   const metrics = createMetrics();
   const versions = new VersionStore(dir.at("versions"), [WEIGHTS_KIND, EXPERIMENTS_KIND]);
   opened.push(() => versions.close());
@@ -281,66 +276,6 @@ async function openClock(
   const tail = await log.read({ fromSeq, limit: CLOCK_RECORDS });
   await clock.recover(tail.map(({ time_ms }) => time_ms));
   return clock;
-}
-
-/** Parts of fewer rows cost more in handing over than a second worker saves. */
-const SPLIT_ROWS = 150;
-/** A model this small scores 1,000 rows in under a millisecond, less than handing them to a worker and back costs. */
-const INLINE_PARAMETERS = 10_000;
-
-/** One slot a stage, filled with its champion where there is one; a new champion takes the place of the old. */
-async function openModels(
-  settings: Settings,
-  dir: DataDir,
-  logger: Logger,
-  { startSession }: ServerOptions,
-  opened: (() => unknown)[],
-): Promise<Record<ModelStage, ModelSlot>> {
-  const pool = {
-    workers: settings.inferenceWorkers,
-    threadsPerRun: settings.inferenceThreads,
-    splitRows: SPLIT_ROWS,
-    inlineParameters: INLINE_PARAMETERS,
-    ...(startSession && { startSession }),
-  };
-  const slots = { light: new ModelSlot(pool), heavy: new ModelSlot(pool) };
-  for (const stage of STAGES) {
-    const stageDir = `${settings.modelDir ?? dir.at("models")}/${stage}`;
-    const load = async (): Promise<void> => {
-      const bundle = await readChampion(stageDir);
-      if (slots[stage].manifest?.version === bundle.manifest.version) return;
-      checkBundle(bundle.manifest);
-      checkWeights(bundle.model);
-      await slots[stage].replace(bundle);
-      logger.info({ stage, version: bundle.manifest.version }, "model in place");
-    };
-    opened.push(() => slots[stage].close());
-    if (await hasChampion(stageDir)) await load();
-    else logger.warn({ stage }, "there is no model; the stage is skipped");
-    if (!existsSync(stageDir)) continue;
-    for (const file of championFiles(stageDir)) {
-      const watch = watchFile(file, load, (error) =>
-        logger.error(
-          { stage, problem: error.message },
-          "a new bundle was refused; the old one serves on",
-        ),
-      );
-      opened.push(() => watch.close());
-    }
-  }
-  return slots;
-}
-
-function leaseAll(slots: Record<ModelStage, ModelSlot>): ReturnType<RankParts["lease"]> {
-  const light = slots.light.lease();
-  const heavy = slots.heavy.lease();
-  return {
-    models: { ...(light && { light }), ...(heavy && { heavy }) },
-    release: () => {
-      light?.release();
-      heavy?.release();
-    },
-  };
 }
 
 /** The file behind the weights: a preset's own, or the one that the setting names. */

@@ -27,8 +27,8 @@ const TIMED_RUNS = 5;
 
 /**
  * The place of one model. A new bundle is loaded by new workers beside the old ones and takes over when it has answered
- * once; the old workers end when the last request that began with them is done. Sessions are never reloaded in place:
- * onnxruntime has been reported to leak then.
+ * once; the old workers end when the last request that began with them is done. A worker's session is never reloaded in
+ * place: onnxruntime has been reported to leak then, which only small models on the calling thread are left to.
  */
 export class ModelSlot {
   readonly #options: ModelSlotOptions;

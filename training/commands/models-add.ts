@@ -16,7 +16,7 @@ import {
   print,
   withPlace,
 } from "./models-place.ts";
-import { wholeNumber } from "./train.ts";
+import { wholeNumber } from "./whole-number.ts";
 
 type AddFlags = PlaceFlags &
   Omit<ImportRequest, "file" | "features"> & {

@@ -3,7 +3,7 @@ import { compareManifests, comparePaired } from "../registry/compare-versions.ts
 import { findVersion, readFound } from "../registry/find-version.ts";
 import { validationRows } from "../registry/validation-rows.ts";
 import { modelsDir, type PlaceFlags, print, table, withPlace } from "./models-place.ts";
-import { wholeNumber } from "./train.ts";
+import { wholeNumber } from "./whole-number.ts";
 
 interface CompareFlags extends PlaceFlags {
   readonly stage?: string;

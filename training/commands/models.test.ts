@@ -6,14 +6,14 @@ import { simulate } from "../../datasets/commands/simulate.ts";
 import { readAliases } from "../../features/models/aliases.ts";
 import { readLineage, versionDir } from "../../features/models/versions.ts";
 import { ELEMENT, foreignModel, writeDense } from "../onnx/foreign-models.fixture.ts";
+import { type TrainRequest, trainRankers } from "../train-rankers.ts";
 import { modelsCommand } from "./models.ts";
-import { type TrainRequest, train } from "./train.ts";
 
 let data: string;
 const out = (): string => join(data, "models");
 const stage = (name = "light"): string => join(out(), name);
 const trained = async (seed: number, more: Partial<TrainRequest> = {}) => {
-  const { bundles, promotions } = await train({
+  const { bundles, promotions } = await trainRankers({
     data,
     out: out(),
     rankers: ["light"],

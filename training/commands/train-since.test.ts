@@ -6,7 +6,7 @@ import { simulate } from "../../datasets/commands/simulate.ts";
 import { readManifest } from "../../datasets/dataset.ts";
 import type { BundleManifest } from "../../features/bundle.ts";
 import { readLineage, versionDir } from "../../features/models/versions.ts";
-import { type TrainRequest, train } from "./train.ts";
+import { type TrainRequest, trainRankers } from "../train-rankers.ts";
 
 const HOUR_MS = 3_600_000;
 const dir = mkdtempSync(join(tmpdir(), "roost-since-"));
@@ -17,7 +17,7 @@ let startMs = 0;
 let champion: BundleManifest;
 
 const run = async (more: Partial<TrainRequest> = {}): Promise<BundleManifest> => {
-  const report = await train({
+  const report = await trainRankers({
     data,
     out,
     rankers: ["light"],
@@ -83,7 +83,7 @@ test("--promote measures the champion on the new validation rows, so that the ga
     trainUntilMs: startMs + 18 * HOUR_MS,
     validateUntilMs: startMs + 24 * HOUR_MS,
   });
-  const report = await train({
+  const report = await trainRankers({
     data,
     out: promoted,
     rankers: ["light"],
