@@ -73,8 +73,8 @@ export class InferencePool implements Inference {
         const from = Math.floor((part * n) / parts);
         const to = Math.floor(((part + 1) * n) / parts);
         return this.#submit(
-          features.slice(from * d, to * d),
-          ids.slice(from * k, to * k),
+          features.subarray(from * d, to * d),
+          ids.subarray(from * k, to * k),
           to - from,
           signal,
         );
@@ -105,8 +105,8 @@ export class InferencePool implements Inference {
   }
 
   #submit(
-    features: Float32Array<ArrayBuffer>,
-    ids: Int32Array<ArrayBuffer>,
+    features: Float32Array,
+    ids: Int32Array,
     n: number,
     signal: AbortSignal,
   ): Promise<Float32Array> {

@@ -4,7 +4,7 @@ import type { BundleManifest } from "../../features/bundle.ts";
 export interface Inference {
   /**
    * Raw outputs `[n, heads]` for features `[n, d]` (NaN = missing) and id buckets `[n, k]`, row-major, in the bundle's
-   * order. The arrays are read before this returns and may be reused after.
+   * order. The arrays are read until the answer settles: they are not to be changed before.
    * @throws COLUMN_LENGTH when a matrix does not fit the model; INFERENCE_FAILED when the model or its worker fails;
    * NOT_READY when it is closed; the signal's reason when it aborts.
    */

@@ -2,7 +2,7 @@ import { InferenceSession, Tensor } from "onnxruntime-node";
 import { RoostError } from "../../errors.ts";
 import type { Bundle, BundleManifest } from "../../features/bundle.ts";
 import type { Inference } from "./inference.ts";
-import { checkMatrices, signatureProblem } from "./signature.ts";
+import { checkMatrices, checkOutputs, signatureProblem } from "./signature.ts";
 
 /** Rows of one call: so many take a small model about half a millisecond, in which the event loop stands still. */
 const ROWS_PER_CALL = 1024;
@@ -63,11 +63,7 @@ export class InlineSession implements Inference {
       };
       if (k > 0) feeds.ids = new Tensor("int32", ids.subarray(from * k, to * k), [to - from, k]);
       const answer = await this.#call(feeds);
-      if (answer.length !== (to - from) * width)
-        throw new RoostError(
-          "COLUMN_LENGTH",
-          `the model gave ${answer.length} values, not ${to - from}×${width}`,
-        );
+      checkOutputs(this.#manifest, answer.length, to - from);
       outputs.set(answer, from * width);
     }
     return outputs;

@@ -147,13 +147,18 @@ async function warmUp(
   const features = new Float32Array(WARM_UP_ROWS * manifest.features.length);
   features.fill(Number.NaN, features.length / 2);
   const ids = new Int32Array(WARM_UP_ROWS * manifest.ids.length);
+  const refuse = (problem: string): never => {
+    throw new RoostError("BAD_BUNDLE", `${manifest.kind} ${manifest.version}: ${problem}`);
+  };
   const answers = await Promise.all(
     Array.from({ length: workers }, () => inference.run(features, ids, WARM_UP_ROWS, signal)),
-  );
+  ).catch((error: unknown) => {
+    if (error instanceof RoostError && error.code === "COLUMN_LENGTH") refuse(error.detail);
+    throw error;
+  });
   for (const outputs of answers) {
     const problem = outputProblem(outputs, manifest);
-    if (problem !== undefined)
-      throw new RoostError("BAD_BUNDLE", `${manifest.kind} ${manifest.version}: ${problem}`);
+    if (problem !== undefined) refuse(problem);
   }
 }
 
@@ -162,8 +167,6 @@ function outputProblem(
   { heads }: Pick<BundleManifest, "heads">,
 ): string | undefined {
   const width = heads.length;
-  if (outputs.length !== WARM_UP_ROWS * width)
-    return `the model gives ${outputs.length / WARM_UP_ROWS} values a row, not one for each of ${width} heads`;
   const at = outputs.findIndex((value) => !Number.isFinite(value));
   if (at === -1) return undefined;
   const given = at < outputs.length / 2 ? "are 0" : "are missing";

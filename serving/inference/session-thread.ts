@@ -1,15 +1,15 @@
 import type { Worker } from "node:worker_threads";
 import { RoostError } from "../../errors.ts";
 import type { BundleManifest } from "../../features/bundle.ts";
-import { signatureProblem } from "./signature.ts";
+import { checkOutputs, signatureProblem } from "./signature.ts";
 import type { StartSession } from "./start-session.ts";
-import type { FromWorker, SessionSettings, ToWorker } from "./worker-messages.ts";
+import type { FromWorker, SessionSettings, SharedRows, ToWorker } from "./worker-messages.ts";
 
 /** One run as it waits for its worker. */
 export interface Job {
   readonly n: number;
-  readonly features: Float32Array<ArrayBuffer>;
-  readonly ids: Int32Array<ArrayBuffer>;
+  readonly features: Float32Array;
+  readonly ids: Int32Array;
   /** Nobody waits for it any more. */
   abandoned: boolean;
   readonly resolve: (outputs: Float32Array) => void;
@@ -30,6 +30,8 @@ export class SessionThread {
   readonly #onFree: () => void;
   #worker: Worker | undefined;
   #job: Job | undefined;
+  /** What the worker at work was told to use. */
+  #rows: SharedRows | undefined;
   #state: "starting" | "ready" | "lost" | "closed" = "starting";
   #failedStarts = 0;
   #restart: NodeJS.Timeout | undefined;
@@ -68,10 +70,16 @@ export class SessionThread {
   take(job: Job): void {
     this.#job = job;
     const { n, features, ids } = job;
-    this.#worker?.postMessage({ n, features, ids } satisfies ToWorker, [
-      features.buffer,
-      ids.buffer,
-    ]);
+    const d = this.#manifest.features.length;
+    const k = this.#manifest.ids.length;
+    const width = this.#manifest.heads.length;
+    const grows = this.#rows === undefined || this.#rows.outputs.length < n * width;
+    if (grows)
+      this.#rows = sharedRows(Math.max(MIN_ROWS, 2 ** Math.ceil(Math.log2(n))), d, k, width);
+    const rows = this.#rows as SharedRows;
+    rows.features.set(features);
+    rows.ids.set(ids);
+    this.#worker?.postMessage({ n, d, k, ...(grows && { rows }) } satisfies ToWorker);
   }
 
   async close(): Promise<void> {
@@ -97,6 +105,7 @@ export class SessionThread {
     this.#state = "starting";
     const worker = this.#start(this.#settings);
     this.#worker = worker;
+    this.#rows = undefined;
     let cause = "it exited";
     worker.on("message", (message: FromWorker) => this.#receive(message));
     worker.on("error", (error) => {
@@ -110,8 +119,17 @@ export class SessionThread {
   #receive(message: FromWorker): void {
     if (message.kind === "ready") this.#becomeReady(message.inputs, message.outputs);
     else if (message.kind === "refused") this.#giveUp(message.detail);
-    else if (message.kind === "outputs") this.#finish((job) => job.resolve(message.outputs));
+    else if (message.kind === "outputs") this.#finish((job) => this.#answer(job, message.length));
     else this.#finish((job) => job.reject(new RoostError("INFERENCE_FAILED", message.detail)));
+  }
+
+  #answer(job: Job, length: number): void {
+    try {
+      checkOutputs(this.#manifest, length, job.n);
+      job.resolve(Float32Array.from((this.#rows as SharedRows).outputs.subarray(0, length)));
+    } catch (error) {
+      job.reject(error as Error);
+    }
   }
 
   #becomeReady(inputs: readonly string[], outputs: readonly string[]): void {
@@ -161,4 +179,16 @@ export class SessionThread {
       this.#restart = setTimeout(() => this.#launch(), delayMs);
     }
   }
+}
+
+/** Rows that there is room for at the least: the heavy stage's usual number, so that memory is seldom exchanged. */
+const MIN_ROWS = 512;
+
+function sharedRows(n: number, d: number, k: number, width: number): SharedRows {
+  const bytes = (perRow: number) => new SharedArrayBuffer(4 * n * perRow);
+  return {
+    features: new Float32Array(bytes(d)),
+    ids: new Int32Array(bytes(k)),
+    outputs: new Float32Array(bytes(width)),
+  };
 }

@@ -1,13 +1,12 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { InferenceSession, Tensor } from "onnxruntime-node";
-import type { FromWorker, SessionSettings, ToWorker } from "./worker-messages.ts";
+import type { FromWorker, SessionSettings, SharedRows, ToWorker } from "./worker-messages.ts";
 
 /** A worker thread with one onnxruntime session: its `run` blocks the thread that calls it. */
 const { model, threads } = workerData as SessionSettings;
 const port = parentPort;
 if (port === null) throw new Error("session-worker.ts runs in a worker thread only");
-const post = (message: FromWorker, transfer: ArrayBuffer[] = []): void =>
-  port.postMessage(message, transfer);
+const post = (message: FromWorker): void => port.postMessage(message);
 /** Errors come back as exceptions; what onnxruntime prints beside them would bypass the log. */
 const QUIET = 4;
 
@@ -27,17 +26,29 @@ try {
   post({ kind: "refused", detail: (error as Error).message });
 }
 
-async function answer(session: InferenceSession, message: ToWorker): Promise<void> {
-  const { n, features, ids } = message;
+/** The memory shared with the pool, and of its size the inputs that onnxruntime takes: it refuses shared ones. */
+let shared: SharedRows | undefined;
+let features = new Float32Array(0);
+let ids = new Int32Array(0);
+
+async function answer(session: InferenceSession, { n, d, k, rows }: ToWorker): Promise<void> {
+  if (rows !== undefined) {
+    shared = rows;
+    features = new Float32Array(rows.features.length);
+    ids = new Int32Array(rows.ids.length);
+  }
+  const from = shared as SharedRows;
+  features.set(from.features.subarray(0, n * d));
+  ids.set(from.ids.subarray(0, n * k));
   try {
     const feeds: Record<string, Tensor> = {
-      features: new Tensor("float32", features, [n, features.length / n]),
+      features: new Tensor("float32", features.subarray(0, n * d), [n, d]),
     };
-    if (ids.length > 0) feeds.ids = new Tensor("int32", ids, [n, ids.length / n]);
+    if (k > 0) feeds.ids = new Tensor("int32", ids.subarray(0, n * k), [n, k]);
     const { outputs } = await session.run(feeds, { logSeverityLevel: QUIET });
-    // The tensor's own memory belongs to onnxruntime; a copy can be handed over.
-    const copy = new Float32Array(outputs?.data as Float32Array);
-    post({ kind: "outputs", outputs: copy }, [copy.buffer]);
+    const values = outputs?.data as Float32Array;
+    if (values.length <= from.outputs.length) from.outputs.set(values);
+    post({ kind: "outputs", length: values.length });
   } catch (error) {
     post({ kind: "failed", detail: (error as Error).message });
   }

@@ -29,3 +29,16 @@ export function checkMatrices(
   if (ids.length !== n * k)
     throw new RoostError("COLUMN_LENGTH", `${ids.length} ids, not ${n}×${k}`);
 }
+
+/** @throws COLUMN_LENGTH when a run of n rows did not give one value for each head */
+export function checkOutputs(
+  { heads }: Pick<BundleManifest, "heads">,
+  length: number,
+  n: number,
+): void {
+  if (length !== n * heads.length)
+    throw new RoostError(
+      "COLUMN_LENGTH",
+      `the model gives ${length / n} values a row, not one for each of ${heads.length} heads`,
+    );
+}

@@ -5,11 +5,27 @@ export interface SessionSettings {
   readonly threads: number;
 }
 
-/** One run, answered before the next is asked for: `features` [n, d], `ids` [n, k], both handed over. */
+/**
+ * Memory that both threads see, each part with room for as many rows as were ever run: handing buffers over would cost a
+ * new one a run, and slow down every array of the thread that gives them away.
+ */
+export interface SharedRows {
+  /** Row-major [n, d] float32. */
+  readonly features: Float32Array<SharedArrayBuffer>;
+  /** Row-major [n, k] int32. */
+  readonly ids: Int32Array<SharedArrayBuffer>;
+  /** Row-major [n, heads] float32, written by the worker. */
+  readonly outputs: Float32Array<SharedArrayBuffer>;
+}
+
+/** One run over the first n rows, answered before the next is asked for. */
 export interface ToWorker {
   readonly n: number;
-  readonly features: Float32Array<ArrayBuffer>;
-  readonly ids: Int32Array<ArrayBuffer>;
+  /** Features and ids of a row. */
+  readonly d: number;
+  readonly k: number;
+  /** Memory to use from now on; absent = as before. */
+  readonly rows?: SharedRows;
 }
 
 export type FromWorker =
@@ -19,5 +35,6 @@ export type FromWorker =
       readonly outputs: readonly string[];
     }
   | { readonly kind: "refused"; readonly detail: string }
-  | { readonly kind: "outputs"; readonly outputs: Float32Array }
+  /** The outputs are in the shared memory; `length` = how many the model gave, which may be more than have room. */
+  | { readonly kind: "outputs"; readonly length: number }
   | { readonly kind: "failed"; readonly detail: string };
