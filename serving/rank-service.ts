@@ -2,7 +2,7 @@ import { RoostError } from "../errors.ts";
 import { buildQuery } from "./build-query.ts";
 import type { RankRequest, RankResponse } from "./http/schemas.ts";
 import type { RankAnswer, RankCall, RankService } from "./http/services.ts";
-import { keepRanking, wireItem } from "./kept-ranking.ts";
+import { keptItems, keptRanking, wireItem } from "./kept-ranking.ts";
 import type { RankRecord } from "./metrics/rank-record.ts";
 import { mayShow } from "./paging/may-show.ts";
 import type { HomeQuery, IdSet } from "./pipeline/home-query.ts";
@@ -88,14 +88,23 @@ async function rankWith(
   } finally {
     gone.release();
   }
-  const { ranking, page } = keepRanking(parts, answer, request.explain ?? false);
+  const explain = request.explain ?? false;
+  const items = keptItems(answer, answer.page, explain);
+  const ranking = keptRanking(parts, answer, items, explain);
   const owner = { userId: request.user_id, product: request.product };
-  const cursor = parts.pager.begin(call.requestId, ranking, page, owner, query.nowMs);
+  const cursor =
+    ranking === undefined
+      ? null
+      : parts.pager.begin(call.requestId, ranking, items.length, owner, query.nowMs);
   for (const failure of answer.record.failures) parts.onDegraded(failure);
-  parts.after.begin(() => finish(answer).finally(release));
+  parts.after.begin(() => {
+    // Made now at the latest, so that the request's candidates are let go.
+    void ranking?.items;
+    return finish(answer).finally(release);
+  });
   const response: RankResponse = {
     request_id: call.requestId,
-    items: ranking.items.slice(0, page).map((item, i) => wireItem(item, i + 1)),
+    items: items.map((item, i) => wireItem(item, i + 1)),
     cursor,
     model_versions: modelVersions(query),
     weights_checksum: query.weights.checksum,
@@ -105,7 +114,7 @@ async function rankWith(
       dropped: record.dropped(),
     }),
   };
-  return { response, record: rankRecord(answer, page) };
+  return { response, record: rankRecord(answer, items.length) };
 }
 
 /**

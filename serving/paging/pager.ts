@@ -23,16 +23,10 @@ export interface PageRequest<Item> extends CursorOwner {
 /** Stores rankings and pages through them by signed cursors. */
 export interface Pager<R extends StoredRanking<unknown>> {
   /**
-   * Stores a ranking whose first `served` items are on the first page, before that page is answered.
-   * Gives the cursor of the second page; null when the first holds all.
+   * Stores a ranking that has more items than the `served` ones of its first page, before that page is answered, and gives
+   * the cursor of the second. Does not read `items`, which may be made when first asked for.
    */
-  begin(
-    rankingId: string,
-    ranking: R,
-    served: number,
-    owner: CursorOwner,
-    nowMs: number,
-  ): string | null;
+  begin(rankingId: string, ranking: R, served: number, owner: CursorOwner, nowMs: number): string;
   /** @throws BAD_REQUEST at /cursor when it was not given out for this user and product */
   next(request: PageRequest<R["items"][number]>): PageAnswer<R>;
 }
@@ -43,7 +37,6 @@ export function pager<R extends StoredRanking<unknown>>(
 ): Pager<R> {
   return {
     begin(rankingId, ranking, served, owner, nowMs) {
-      if (served >= ranking.items.length) return null;
       store.put(rankingId, ranking, nowMs);
       return signCursor({ rankingId, offset: served }, owner, secret);
     },

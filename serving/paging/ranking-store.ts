@@ -1,8 +1,6 @@
-/** As many posts of a ranking can be paged through. */
-export const MAX_STORED_ITEMS = 500;
-
 /** A ranking as it is kept for its later pages; `Item` is what it takes to answer an item again. */
 export interface StoredRanking<Item> {
+  /** Bounded by who makes them: the store counts rankings by their cost. */
   readonly items: readonly Item[];
   /** What it takes of the store's capacity, above 0. Default 1: a ranking without explanations. */
   readonly cost?: number;
@@ -33,11 +31,8 @@ export class RankingStore<R extends StoredRanking<unknown>> {
     return this.#entries.size;
   }
 
-  /** @throws RangeError past 500 items or when the id is taken: a cursor would then name two rankings */
+  /** @throws RangeError when the id is taken: a cursor would then name two rankings */
   put(rankingId: string, ranking: R, nowMs: number): void {
-    if (ranking.items.length > MAX_STORED_ITEMS) {
-      throw new RangeError(`${ranking.items.length} items; ${MAX_STORED_ITEMS} can be stored`);
-    }
     if (this.get(rankingId, nowMs) !== undefined)
       throw new RangeError(`${rankingId} is stored already`);
     this.#entries.set(rankingId, { ranking, expiresMs: nowMs + this.#ttlMs });
