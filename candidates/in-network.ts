@@ -75,7 +75,7 @@ export function inNetworkPosts(store: PostStore, request: InNetworkRequest): Sto
 function eligible(store: PostStore, post: StoredPost, request: InNetworkRequest): boolean {
   if (post.kind === "repost") return post.repostOfAuthorId !== request.viewerId;
   if (post.kind !== "reply") return true;
-  const parent = store.get(post.inReplyToPostId as string);
+  const parent = store.parentOf(post);
   if (parent === undefined) return false;
   if (parent.kind === "original") return true;
   return (

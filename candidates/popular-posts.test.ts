@@ -13,6 +13,7 @@ import {
   userDeleted,
 } from "./events.fixture.ts";
 import { PopularPosts } from "./popular-posts.ts";
+import { PostStore } from "./post-store.ts";
 
 const popularOf = (events: readonly Event[], retentionHours = 48): PopularPosts => {
   const popular = new PopularPosts(retentionHours);
@@ -30,7 +31,19 @@ test("posts come by how many welcome actions they have, with their authors", () 
   expect(popular.top(NOON, 2, new Set(), () => true)).toEqual({
     postIds: ["2", "3"],
     authorIds: ["20", "30"],
+    inHand: [undefined, undefined],
   });
+});
+
+test("posts that are stored whole are given with the ids", () => {
+  const stored = new PostStore();
+  const popular = new PopularPosts(undefined, stored);
+  for (const event of three) {
+    stored.apply(event);
+    popular.apply(event);
+  }
+  const { postIds, inHand } = popular.top(NOON, 2, new Set(), () => true);
+  expect(inHand).toEqual(postIds.map((id) => stored.get(id)));
 });
 
 test("an action loses half its worth in six hours", () => {

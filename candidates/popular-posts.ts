@@ -1,6 +1,7 @@
 import type { Event } from "../datasets/events.ts";
 import { HEAD_BY_NAME } from "../datasets/heads.ts";
 import { compareIds } from "../datasets/ids.ts";
+import type { StoredPost } from "./post-store.ts";
 
 /** Popularity halves in this time: long enough to gather counts, short enough that yesterday's hits leave. */
 const HALF_LIFE_MS = 6 * 3_600_000;
@@ -24,6 +25,12 @@ interface Popularity {
   gone?: true;
 }
 
+/** A place in the order. */
+interface Ordered {
+  readonly post: Popularity;
+  readonly stored: StoredPost | undefined;
+}
+
 /**
  * Posts by exponentially decayed counts of welcome actions, most popular first: out-of-network candidates and the backfill
  * of short pages. A post that nobody acted on yet counts as its age alone, so new posts fill the tail newest first.
@@ -34,11 +41,14 @@ export class PopularPosts {
   /** Deleted post → time of the deletion, so that a late create does not bring it back. */
   readonly #tombstones = new Map<string, number>();
   readonly #deletedAuthors = new Map<string, number>();
-  #order: Popularity[] = [];
+  readonly #stored: { get(postId: string): StoredPost | undefined } | undefined;
+  #order: Ordered[] = [];
   #orderedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(retentionHours = 48) {
+  /** @param stored where posts are kept whole: `top` then gives them too, so that a request does not look them up */
+  constructor(retentionHours = 48, stored?: { get(postId: string): StoredPost | undefined }) {
     this.#retentionMs = retentionHours * 3_600_000;
+    this.#stored = stored;
   }
 
   apply(event: Event): void {
@@ -81,17 +91,19 @@ export class PopularPosts {
   /**
    * At most `limit` posts for which `wanted` holds, most popular first.
    * @param languages when given and not empty, posts in other known languages are passed over.
+   * @returns `inHand` holds each post whole where it is stored, else undefined
    */
   top(
     nowMs: number,
     limit: number,
     languages: ReadonlySet<string>,
     wanted: (postId: string, authorId: string, createdAtMs: number) => boolean,
-  ): { postIds: string[]; authorIds: string[] } {
+  ): { postIds: string[]; authorIds: string[]; inHand: (StoredPost | undefined)[] } {
     this.#refresh(nowMs);
     const postIds: string[] = [];
     const authorIds: string[] = [];
-    for (const post of this.#order) {
+    const inHand: (StoredPost | undefined)[] = [];
+    for (const { post, stored } of this.#order) {
       if (postIds.length >= limit) break;
       if (languages.size > 0 && post.language !== undefined && !languages.has(post.language))
         continue;
@@ -99,8 +111,9 @@ export class PopularPosts {
       if (!wanted(post.postId, post.authorId, post.createdAtMs)) continue;
       postIds.push(post.postId);
       authorIds.push(post.authorId);
+      inHand.push(stored);
     }
-    return { postIds, authorIds };
+    return { postIds, authorIds, inHand };
   }
 
   /** The decayed count of each post at `nowMs`; 0 for posts that are not kept. */
@@ -149,7 +162,9 @@ export class PopularPosts {
       scored.push({ post, score: decayed(post, nowMs) + fresh });
     }
     scored.sort((a, b) => b.score - a.score || compareIds(a.post.postId, b.post.postId));
-    this.#order = scored.slice(0, KEPT).map(({ post }) => post);
+    this.#order = scored
+      .slice(0, KEPT)
+      .map(({ post }) => ({ post, stored: this.#stored?.get(post.postId) }));
   }
 }
 

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Event } from "../datasets/events.ts";
 import { HOUR, NOON, post, postDeleted, userDeleted } from "./events.fixture.ts";
-import { type AuthorList, PostStore } from "./post-store.ts";
+import { type AuthorList, PostStore, type StoredPost } from "./post-store.ts";
 
 const LISTS: readonly AuthorList[] = ["originals", "secondary", "videos"];
 const storeOf = (
@@ -268,4 +268,22 @@ test("a snapshot restores to a store that answers and goes on as the old one", (
       expect(seen(restored)).toEqual(seen(store));
     }),
   );
+});
+
+test("a reply's parent is found whether it came before or after, and not when it is gone", () => {
+  const store = storeOf([reply("2", "5", "1")]);
+  const parent = () => store.parentOf(store.get("2") as StoredPost)?.postId;
+  expect(parent()).toBeUndefined();
+  store.apply(post("1", "7"));
+  expect(parent()).toBe("1");
+  store.apply(postDeleted("1"));
+  expect(parent()).toBeUndefined();
+  expect(store.parentOf(storeOf([post("1", "7")]).get("1") as StoredPost)).toBeUndefined();
+});
+
+test("a parent that was looked up is not written into the snapshot", () => {
+  const store = storeOf([post("1", "7"), reply("2", "5", "1")]);
+  const before = serialize(store.snapshot());
+  store.parentOf(store.get("2") as StoredPost);
+  expect(serialize(store.snapshot())).toEqual(before);
 });

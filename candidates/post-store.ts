@@ -22,13 +22,21 @@ export interface StoredPost {
   readonly safetyLabels: readonly string[];
 }
 
+/** A post as the store links it to others. */
+interface HeldPost extends StoredPost {
+  /** The post that it answers, once looked up. */
+  parent?: HeldPost | undefined;
+  /** No longer in the store. */
+  gone?: true;
+}
+
 /** The newest posts of one author, oldest first so that the usual arrival is a push. */
 interface AuthorLists {
-  originals: StoredPost[];
+  originals: HeldPost[];
   /** Replies and reposts. */
-  secondary: StoredPost[];
+  secondary: HeldPost[];
   /** Videos and reposts of videos, without replies. */
-  videos: StoredPost[];
+  videos: HeldPost[];
   /** The pass of `trim` that looks at this author. */
   readonly turn: number;
 }
@@ -56,7 +64,7 @@ const TRIM_TURNS = 5;
 export class PostStore {
   readonly #retentionMs: number;
   readonly #listLimit: number;
-  readonly #posts = new Map<string, StoredPost>();
+  readonly #posts = new Map<string, HeldPost>();
   readonly #authors = new Map<string, AuthorLists>();
   /** Deleted post → time of the deletion. */
   readonly #tombstones = new Map<string, number>();
@@ -77,6 +85,18 @@ export class PostStore {
 
   get(postId: string): StoredPost | undefined {
     return this.#posts.get(postId);
+  }
+
+  /**
+   * The post that a reply answers, where the store has it. Remembered in the post: requests ask of each reply that they
+   * look at, and a lookup by id costs as much as the rest of the look.
+   */
+  parentOf(post: StoredPost): StoredPost | undefined {
+    const held: HeldPost = post;
+    if (held.parent?.gone) held.parent = undefined;
+    if (held.parent === undefined && held.inReplyToPostId !== undefined)
+      held.parent = this.#posts.get(held.inReplyToPostId);
+    return held.parent;
   }
 
   isDeleted(postId: string): boolean {
@@ -106,8 +126,8 @@ export class PostStore {
       for (const [id, deletedAt] of tombstones) if (deletedAt < oldest) tombstones.delete(id);
     for (const [authorId, lists] of this.#authors) {
       if (lists.turn !== this.#turn) continue;
-      for (const post of dropBefore(lists.originals, oldest)) this.#posts.delete(post.postId);
-      for (const post of dropBefore(lists.secondary, oldest)) this.#posts.delete(post.postId);
+      for (const post of dropBefore(lists.originals, oldest)) this.#drop(post);
+      for (const post of dropBefore(lists.secondary, oldest)) this.#drop(post);
       dropBefore(lists.videos, oldest);
       if (lists.originals.length === 0 && lists.secondary.length === 0)
         this.#authors.delete(authorId);
@@ -120,7 +140,7 @@ export class PostStore {
     for (const { videos } of this.#authors.values())
       for (const post of videos) videoIds.add(post.postId);
     return {
-      posts: [...this.#posts.values()],
+      posts: Array.from(this.#posts.values(), ({ parent, gone, ...post }) => post),
       videoIds,
       tombstones: this.#tombstones,
       deletedAuthors: this.#deletedAuthors,
@@ -137,7 +157,8 @@ export class PostStore {
       newestMs: number;
     };
     this.#newestMs = newestMs;
-    for (const post of posts) this.#insert(post, videoIds.has(post.postId));
+    for (const post of posts)
+      this.#insert({ ...post, parent: undefined }, videoIds.has(post.postId));
     for (const [id, time] of tombstones) this.#tombstones.set(id, time);
     for (const [id, time] of deletedAuthors) this.#deletedAuthors.set(id, time);
   }
@@ -146,7 +167,7 @@ export class PostStore {
     if (this.#tombstones.has(event.post_id) || this.#posts.has(event.post_id)) return;
     if (event.time_ms < this.#newestMs - this.#retentionMs) return;
     if (event.time_ms <= (this.#deletedAuthors.get(event.author_id) ?? -1)) return;
-    const post: StoredPost = {
+    const post: HeldPost = {
       postId: event.post_id,
       authorId: event.author_id,
       createdAtMs: event.time_ms,
@@ -169,6 +190,7 @@ export class PostStore {
       quoteOfAuthorId: event.quote_of_author_id,
       topics: event.topics,
       safetyLabels: event.safety_labels,
+      parent: undefined,
     };
     this.#insert(post, this.#isVideo(post));
   }
@@ -181,7 +203,14 @@ export class PostStore {
     return source !== undefined && source.kind !== "reply" && source.media === "video";
   }
 
-  #insert(post: StoredPost, video: boolean): void {
+  #drop(post: HeldPost): void {
+    this.#posts.delete(post.postId);
+    post.gone = true;
+    // Else a thread of forgotten posts would hang on its last reply.
+    post.parent = undefined;
+  }
+
+  #insert(post: HeldPost, video: boolean): void {
     this.#posts.set(post.postId, post);
     let lists = this.#authors.get(post.authorId);
     if (lists === undefined) {
@@ -191,7 +220,7 @@ export class PostStore {
     if (video) insertByTime(lists.videos, post, this.#listLimit);
     const main = post.kind === "original" ? lists.originals : lists.secondary;
     for (const dropped of insertByTime(main, post, this.#listLimit)) {
-      this.#posts.delete(dropped.postId);
+      this.#drop(dropped);
       remove(lists.videos, dropped);
     }
   }
@@ -200,7 +229,7 @@ export class PostStore {
     this.#tombstones.set(postId, timeMs);
     const post = this.#posts.get(postId);
     if (post === undefined) return;
-    this.#posts.delete(postId);
+    this.#drop(post);
     const lists = this.#authors.get(post.authorId);
     if (lists === undefined) return;
     for (const list of [lists.originals, lists.secondary, lists.videos]) remove(list, post);
@@ -217,21 +246,21 @@ export class PostStore {
 }
 
 /** Inserts in time order and returns what the limit pushed out. */
-function insertByTime(list: StoredPost[], post: StoredPost, limit: number): StoredPost[] {
+function insertByTime(list: HeldPost[], post: HeldPost, limit: number): HeldPost[] {
   let at = list.length;
-  while (at > 0 && (list[at - 1] as StoredPost).createdAtMs > post.createdAtMs) at--;
+  while (at > 0 && (list[at - 1] as HeldPost).createdAtMs > post.createdAtMs) at--;
   list.splice(at, 0, post);
   return list.length > limit ? list.splice(0, list.length - limit) : [];
 }
 
-function remove(list: StoredPost[], post: StoredPost): void {
+function remove(list: HeldPost[], post: HeldPost): void {
   const at = list.indexOf(post);
   if (at >= 0) list.splice(at, 1);
 }
 
 /** Removes and returns the posts created before `oldestMs`. */
-function dropBefore(list: StoredPost[], oldestMs: number): StoredPost[] {
+function dropBefore(list: HeldPost[], oldestMs: number): HeldPost[] {
   let n = 0;
-  while (n < list.length && (list[n] as StoredPost).createdAtMs < oldestMs) n++;
+  while (n < list.length && (list[n] as HeldPost).createdAtMs < oldestMs) n++;
   return n === 0 ? [] : list.splice(0, n);
 }

@@ -13,7 +13,7 @@ const TRIM_EVERY_MS = 600_000;
 /** State that each process keeps in memory, from its own position in the log. */
 export class BroadcastState {
   readonly posts = new PostStore();
-  readonly popular = new PopularPosts();
+  readonly popular = new PopularPosts(undefined, this.posts);
   readonly graph = new SocialGraph();
   readonly history = new ViewerHistory();
   position = 0;
