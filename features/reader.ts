@@ -18,6 +18,36 @@ export interface FeatureRequest {
   readonly surface?: string;
 }
 
+/**
+ * What readers of one request on one unchanged view share: each state is looked up by the first that needs it. Only for
+ * the same viewer, moment and surface.
+ */
+export class SharedReads {
+  /** Authors met, by id. */
+  readonly authors = new Map<string, AuthorVectors>();
+  readonly #interests = new ViewerInterests();
+  #known: boolean | undefined;
+
+  /** The viewer's interests, which `load` fills at the first call; undefined where it says that no topic is known. */
+  interests(load: (interests: ViewerInterests) => boolean): ViewerInterests | undefined {
+    this.#known ??= load(this.#interests);
+    return this.#known ? this.#interests : undefined;
+  }
+
+  /** Makes it ready for another request. */
+  clear(): void {
+    this.authors.clear();
+    this.#known = undefined;
+  }
+}
+
+interface AuthorVectors {
+  readonly author: Float64Array | undefined;
+  /** The viewer's state towards the author, and the author's towards the viewer. */
+  readonly userAuthor: Float64Array | undefined;
+  readonly authorUser: Float64Array | undefined;
+}
+
 interface Step {
   readonly read: FeatureFamily["read"];
   readonly at: number;
@@ -51,7 +81,6 @@ export class FeatureReader {
   readonly #context: RowContext = emptyContext();
   readonly #authorHash = new Map<string, number>();
   readonly #surfaceHash = new Map<string, number>();
-  readonly #interests = new ViewerInterests();
   /** What the request has met so far; `#authors` maps to places in `#authorRows`, which are used again. */
   readonly #authors = new Map<string, number>();
   readonly #authorRows: AuthorRow[] = [];
@@ -59,6 +88,8 @@ export class FeatureReader {
   /** By kind of media, `UNKNOWN_MEDIA` for posts of which nothing is known. */
   readonly #media = new Map<number, Float32Array>();
   #view: StateView | undefined;
+  readonly #own = new SharedReads();
+  #shared = this.#own;
   #userId = "";
 
   /**
@@ -103,10 +134,15 @@ export class FeatureReader {
     this.#mediaColumns = Int32Array.from(this.#mediaSteps.flatMap(({ targets }) => [...targets]));
   }
 
-  /** Begins a request: loads what depends on the viewer alone and computes those features once. */
-  begin(view: StateView, request: FeatureRequest): void {
+  /**
+   * Begins a request: loads what depends on the viewer alone and computes those features once.
+   * @param shared what other readers of the same request have read of the same view
+   */
+  begin(view: StateView, request: FeatureRequest, shared?: SharedReads): void {
     const context = this.#context;
     this.#view = view;
+    if (shared === undefined) this.#own.clear();
+    this.#shared = shared ?? this.#own;
     this.#userId = request.userId;
     context.nowMs = request.nowMs;
     context.surface = request.surface;
@@ -121,23 +157,26 @@ export class FeatureReader {
       surface !== undefined && this.#reads.has("user_surface")
         ? view.get("user_surface", pairKey(request.userId, surface))
         : undefined;
-    context.interests =
-      this.#reads.has("user_follows") &&
-      this.#interests.load(
-        view,
-        INTEREST_OFFSETS,
-        request.userId,
-        request.nowMs,
-        context.global,
-        context.user,
-        globalRate(context, INTEREST),
-      )
-        ? this.#interests
-        : undefined;
+    context.interests = this.#reads.has("user_follows") ? this.#interests() : undefined;
     this.#authors.clear();
     this.#topics.clear();
     this.#media.clear();
     for (const step of this.#requestSteps) this.#run(step, this.#requestRow, 0);
+  }
+
+  #interests(): ViewerInterests | undefined {
+    const context = this.#context;
+    return this.#shared.interests((interests) =>
+      interests.load(
+        this.#view as StateView,
+        INTEREST_OFFSETS,
+        this.#userId,
+        context.nowMs,
+        context.global,
+        context.user,
+        globalRate(context, INTEREST),
+      ),
+    );
   }
 
   /**
@@ -185,7 +224,6 @@ export class FeatureReader {
       context.author = row.author;
       return row;
     }
-    const view = this.#view as StateView;
     const place = this.#authors.size;
     this.#authors.set(key, place);
     let row = this.#authorRows[place];
@@ -193,18 +231,31 @@ export class FeatureReader {
       row = { author: undefined, hash: 0, values: new Float32Array(this.features.length) };
       this.#authorRows.push(row);
     }
-    const asked = authorId !== undefined;
-    context.author = asked && this.#reads.has("author") ? view.get("author", authorId) : undefined;
+    const vectors = authorId === undefined ? UNKNOWN_AUTHOR : this.#authorVectors(authorId);
+    context.author = vectors.author;
+    context.userAuthor = vectors.userAuthor;
+    context.authorUser = vectors.authorUser;
     row.author = context.author;
-    row.hash = this.#embedsAuthor && asked ? remembered(this.#authorHash, "author", authorId) : 0;
-    if (this.#reads.has("user_author")) {
-      const user = this.#userId;
-      context.userAuthor = asked ? view.get("user_author", pairKey(user, authorId)) : undefined;
-      context.authorUser = asked ? view.get("user_author", pairKey(authorId, user)) : undefined;
-    }
+    row.hash =
+      this.#embedsAuthor && authorId !== undefined
+        ? remembered(this.#authorHash, "author", authorId)
+        : 0;
     row.values.set(this.#requestRow);
     for (const step of this.#authorSteps) this.#run(step, row.values, 0);
     return row;
+  }
+
+  #authorVectors(authorId: string): AuthorVectors {
+    const held = this.#shared.authors.get(authorId);
+    if (held !== undefined) return held;
+    const view = this.#view as StateView;
+    const vectors = {
+      author: view.get("author", authorId),
+      userAuthor: view.get("user_author", pairKey(this.#userId, authorId)),
+      authorUser: view.get("user_author", pairKey(authorId, this.#userId)),
+    };
+    this.#shared.authors.set(authorId, vectors);
+    return vectors;
   }
 
   #loadPost(post: Float64Array | undefined): void {
@@ -307,6 +358,12 @@ const OF_MEDIA: ReadonlySet<Entity> = new Set(["global", "user", "user_follows",
 const UNKNOWN_MEDIA = -1;
 /** Stands for an unknown author; no id is empty. */
 const NO_AUTHOR = "";
+
+const UNKNOWN_AUTHOR: AuthorVectors = {
+  author: undefined,
+  userAuthor: undefined,
+  authorUser: undefined,
+};
 
 interface AuthorRow {
   author: Float64Array | undefined;

@@ -48,12 +48,9 @@ export function stageFeatures(stage: ModelStage, state: FeatureSource): Hydrator
       const ids = model.manifest.ids;
       const features = new Float32Array(table.n * reader.features.length);
       const hashes = new Uint32Array(table.n * ids.length);
-      const { view, posts } = query.memo.vectors(state, state.position);
-      reader.begin(view, {
-        userId: query.viewerId,
-        nowMs: query.nowMs,
-        ...(query.surface === undefined ? {} : { surface: query.surface }),
-      });
+      const { view, shared, posts } = query.memo.reads(state, state.position);
+      const { viewerId: userId, nowMs, surface } = query;
+      reader.begin(view, { userId, nowMs, ...(surface !== undefined && { surface }) }, shared);
       const vectors: (Float64Array | undefined)[] = [];
       for (let row = 0; row < table.n; row++) {
         const origin = table.origin[row] as number;
