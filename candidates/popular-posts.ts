@@ -22,7 +22,7 @@ interface Popularity {
   count: number;
   lastMs: number;
   /** Deleted or forgotten since the order was made. */
-  gone?: true;
+  gone: boolean;
 }
 
 /** A place in the order. */
@@ -63,6 +63,7 @@ export class PopularPosts {
         language: event.language,
         count: 0,
         lastMs: event.time_ms,
+        gone: false,
       });
     } else if (event.type === "engagement") {
       const post = this.#posts.get(event.post_id);
@@ -138,7 +139,17 @@ export class PopularPosts {
       tombstones: Map<string, number>;
       deletedAuthors: Map<string, number>;
     };
-    for (const post of posts) this.#posts.set(post.postId, { ...post });
+    // Of one layout with what `apply` makes: a copy by spreading is several times as slow to read.
+    for (const { postId, authorId, createdAtMs, language, count, lastMs } of posts)
+      this.#posts.set(postId, {
+        postId,
+        authorId,
+        createdAtMs,
+        language,
+        count,
+        lastMs,
+        gone: false,
+      });
     for (const [id, time] of tombstones) this.#tombstones.set(id, time);
     for (const [id, time] of deletedAuthors) this.#deletedAuthors.set(id, time);
     this.#orderedAtMs = Number.NEGATIVE_INFINITY;

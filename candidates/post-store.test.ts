@@ -41,7 +41,7 @@ test("a post is known by id with all that its record says", () => {
       safety_labels: ["spam"],
     }),
   ]);
-  expect(store.get("1")).toEqual({
+  expect(store.get("1")).toMatchObject({
     postId: "1",
     authorId: "2",
     createdAtMs: NOON - HOUR,
