@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import * as ort from "onnxruntime-node";
@@ -19,17 +20,22 @@ import { rebuildState } from "../state/open-state.ts";
 
 /*
  * Latency of POST /v1/rank in one process (routing, validation, pipeline, inference worker, serialisation; no socket)
- * against the bare onnxruntime calls on the same rows, alternated. The world, the models and so the heavy ranker's
+ * against the bare onnxruntime calls on the same rows, in alternate blocks. The world, the models and so the heavy ranker's
  * parameters are fixed by seed; they are made once and kept in `<data-dir>/bench-rank`.
  */
 const SEED = 1;
 const HEAVY_ROWS = 500;
 const VIEWERS = 60;
-const WARM_UP = 40;
+/** Calls of one kind in a row. */
+const BLOCK = 20;
+const WARM_UP_BLOCKS = 3;
 const LIMIT = 50;
+
+const USAGE = "usage: roost bench rank [--requests N (400)] [--data-dir DIR (.roost)] [--json]";
 
 const { values: flags } = parseArgs({
   options: {
+    help: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     requests: { type: "string", default: "400" },
     "data-dir": { type: "string", default: process.env.ROOST_DATA_DIR ?? ".roost" },
@@ -38,18 +44,32 @@ const { values: flags } = parseArgs({
 const ROOST = fileURLToPath(new URL(`../../roost${import.meta.url.slice(-3)}`, import.meta.url));
 
 async function main(): Promise<void> {
+  if (flags.help) {
+    process.stdout.write(`${USAGE}\n`);
+    return;
+  }
   const space = join(flags["data-dir"], "bench-rank");
   await prepare(space);
-  const settings = loadSettings({
-    env: {},
-    flags: { dataDir: space, clock: "world", logLevel: "silent" },
-  });
-  const server = await openServer(settings, pino({ level: "silent" }));
+  const settings = loadSettings({ env: {}, flags: { dataDir: space, clock: "world" } });
+  const ranked: RankedLine[] = [];
+  const write = (line: string): void => {
+    const entry = JSON.parse(line) as RankedLine;
+    if (entry.msg === "ranked") ranked.push(entry);
+  };
+  const server = await openServer(settings, pino({ level: "info" }, { write }));
   try {
-    print(await measure(server, space));
+    print(await measure(server, space, ranked));
   } finally {
     await server.close();
   }
+}
+
+/** What the server logs of a request. */
+interface RankedLine {
+  readonly msg: string;
+  readonly stage_ms: Readonly<Record<string, number>>;
+  /** name → [ms, rows in, rows out] */
+  readonly components: Readonly<Record<string, readonly [number, number, number]>>;
 }
 
 async function prepare(space: string): Promise<void> {
@@ -74,15 +94,15 @@ async function prepare(space: string): Promise<void> {
 }
 
 interface Round {
-  request_ms: number;
-  raw_ort_ms: number;
+  request_ms: number[];
+  raw_ort_ms: number[];
 }
 
-async function measure(server: Server, space: string) {
+async function measure(server: Server, space: string, ranked: readonly RankedLine[]) {
   const viewers = await viewersWithEnough(server);
   const lightRows = viewers.reduce((sum, viewer) => sum + viewer.lightRows, 0) / viewers.length;
   const raw = await rawCalls(space);
-  const ask = async (userId: string): Promise<number> => {
+  const ask = async ({ userId }: Viewer): Promise<number> => {
     const startedAt = performance.now();
     const answer = await server.app.server.inject({
       method: "POST",
@@ -91,36 +111,34 @@ async function measure(server: Server, space: string) {
     });
     const took = performance.now() - startedAt;
     if (answer.statusCode !== 200) throw new Error(answer.body);
+    // What follows an answer is not to run within the next call that is measured.
+    await setImmediate();
+    await server.rank.after.settled();
     return took;
   };
   const rounds: Round[] = [];
-  const stages = new Map<string, number[]>();
-  const requests = Number(flags.requests);
-  // The fewest of any measured request: what was served is held back from the next, so it could shrink.
-  let heavyRows = Number.POSITIVE_INFINITY;
-  for (let i = -WARM_UP; i < requests; i++) {
-    const viewer = viewers[(i + WARM_UP) % viewers.length] as Viewer;
-    // Alternated, so that both see the same machine.
-    const first = i % 2 === 0 ? await ask(viewer.userId) : await raw(viewer);
-    const second = i % 2 === 0 ? await raw(viewer) : await ask(viewer.userId);
-    if (i < 0) continue;
-    rounds.push(
-      i % 2 === 0
-        ? { request_ms: first, raw_ort_ms: second }
-        : { request_ms: second, raw_ort_ms: first },
-    );
-    const { record } = await previewRanking(server.rank, request(viewer.userId));
-    heavyRows = Math.min(heavyRows, rowsInto(record, "heavy_model"));
-    for (const [stage, ms] of Object.entries(record.stageMs)) {
-      const list = stages.get(stage) ?? [];
-      list.push(ms);
-      stages.set(stage, list);
-    }
+  let at = 0;
+  const block = async (call: (viewer: Viewer) => Promise<number>): Promise<number[]> => {
+    const times: number[] = [];
+    for (let i = 0; i < BLOCK; i++)
+      times.push(await call(viewers[(at + i) % viewers.length] as Viewer));
+    return times;
+  };
+  const blocks = Math.ceil(Number(flags.requests) / BLOCK);
+  for (let i = -WARM_UP_BLOCKS; i < blocks; i++, at += BLOCK) {
+    // By turns, so that both see the same machine; in blocks, so that neither empties the other's caches at each call.
+    const request_ms = await block(ask);
+    const raw_ort_ms = await block(raw);
+    if (i >= 0) rounds.push({ request_ms, raw_ort_ms });
   }
+  const measured = ranked.slice(-blocks * BLOCK);
+  // The fewest of any measured request: what was served is held back from the next, so it could shrink.
+  const heavyRows = Math.min(...measured.map(({ components }) => components.heavy_model?.[1] ?? 0));
+  const stages = Object.keys(measured[0]?.stage_ms ?? {});
   const heavy = (await readChampion(join(space, "models", "heavy"))).manifest;
-  const request_ms = rounds.map((round) => round.request_ms);
+  const request_ms = rounds.flatMap((round) => round.request_ms);
   const rawP50 = quantile(
-    rounds.map((round) => round.raw_ort_ms),
+    rounds.flatMap((round) => round.raw_ort_ms),
     0.5,
   );
   const overhead = quantile(request_ms, 0.5) - rawP50;
@@ -142,7 +160,16 @@ async function measure(server: Server, space: string) {
         ok: heavy.parameters >= 400_000 && heavy.parameters <= 500_000,
       },
       figure("light_rows", Math.round(lightRows), "rows"),
-      ...[...stages].map(([stage, ms]) => figure(`stage_${stage}_ms`, quantile(ms, 0.5), "ms")),
+      ...stages.map((stage) =>
+        figure(
+          `stage_${stage}_ms`,
+          quantile(
+            measured.map(({ stage_ms }) => stage_ms[stage] ?? 0),
+            0.5,
+          ),
+          "ms",
+        ),
+      ),
     ],
   };
 }
