@@ -33,6 +33,11 @@ const CODES = {
     meaning: "a model bundle is refused",
     remedy: "train it again with `roost train`, or restore the files it was published with",
   },
+  BAD_INDEX: {
+    status: 500,
+    meaning: "a saved vector index is refused",
+    remedy: "delete its directory: it is built anew from the posts",
+  },
   BAD_SEGMENT: {
     status: 500,
     meaning: "a log segment cannot be read",
