@@ -38,7 +38,9 @@ export function applyEvent(state: StateEditor, event: Event): void {
       return;
     case "engagement": {
       const fact = engagementFact(event);
-      if (fact !== undefined) applySignal(state, event, fact);
+      if (fact === undefined) return;
+      applySignal(state, event, fact);
+      applyPlain(state, "user", event.user_id, event, "subject");
       return;
     }
     case "post_created":

@@ -32,6 +32,7 @@ import { MACHINE_TIME, type Time, WorldClock, wallClock } from "./state/clock.ts
 import { EventIntake } from "./state/event-intake.ts";
 import { LogConsumer } from "./state/log-consumer.ts";
 import { openState } from "./state/open-state.ts";
+import { PostVectors } from "./state/post-vectors.ts";
 import { EXPERIMENTS_KIND } from "./versions/experiments-kind.ts";
 import { LiveConfig, type ReloadReport } from "./versions/live-config.ts";
 import { VersionStore } from "./versions/version-store.ts";
@@ -68,6 +69,8 @@ export interface Server {
   readonly startedMs: number;
   /** Resolves when the state reflects everything that is logged now. */
   readonly caughtUp: () => Promise<void>;
+  /** Resolves when every post can be retrieved that is known now; at once without towers. */
+  readonly retrievable: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
@@ -119,6 +122,17 @@ async function open(
   await consumer.start((error) => logger.fatal({ err: error }, "the log consumer stopped"));
 
   const slots = await openModels(settings, dir, logger, options, opened);
+  const vectors = new PostVectors({
+    posts: broadcast.posts,
+    features,
+    dir: dir.at("vectors"),
+    nowMs: () => clock.nowMs(),
+    logger,
+  });
+  live.onApplied((events) => vectors.apply(events));
+  opened.push(() => vectors.close());
+  const towers = openTowers(settings, dir, logger, vectors);
+  opened.push(() => towers.close());
   const metrics = createMetrics();
   const versions = new VersionStore(dir.at("versions"), [WEIGHTS_KIND, EXPERIMENTS_KIND]);
   opened.push(() => versions.close());
@@ -162,7 +176,7 @@ async function open(
   live.onUserDeleted((userId) => rankings.forget(({ query }) => query.viewerId === userId));
   const rank: RankParts = {
     pipelines: {
-      for_you: forYou(broadcast, features, effects),
+      for_you: forYou(broadcast, features, effects, vectors),
       following: following(broadcast, effects),
     },
     posts: broadcast.posts,
@@ -188,6 +202,7 @@ async function open(
   const upkeep = setInterval(() => {
     const nowMs = clock.nowMs();
     broadcast.trim(nowMs);
+    vectors.tend(nowMs);
     rankings.sweep(nowMs);
     void roller.roll(nowMs).catch(failed("rolling the log into segments"));
   }, MINUTE_MS);
@@ -238,6 +253,7 @@ async function open(
     clock,
     startedMs,
     caughtUp: () => consumer.applied(log.lastSeq()),
+    retrievable: () => towers.loaded.then(() => vectors.settled()),
     close: async () => {
       await closeGracefully(app, settings.shutdownTimeoutMs);
       // What was answered is logged as served, also by a server that ends.
@@ -302,6 +318,38 @@ async function openModels(
     opened.push(() => watch.close());
   }
   return slots;
+}
+
+/**
+ * Puts the towers in place where there are bundles of them, and follows edits. Their index is restored or built in the
+ * background: until then the `two_tower` source is reported as degraded.
+ */
+function openTowers(
+  settings: Settings,
+  dir: DataDir,
+  logger: Logger,
+  vectors: PostVectors,
+): { readonly loaded: Promise<void>; close(): Promise<void> } {
+  const models = settings.modelDir ?? dir.at("models");
+  const refused = (error: Error): void =>
+    logger.error({ problem: error.message }, "towers were refused; posts are retrieved as before");
+  const load = async (): Promise<void> => {
+    const user = await readBundle(`${models}/user_tower`);
+    await vectors.replace(user, await readBundle(`${models}/post_tower`));
+  };
+  if (!existsSync(`${models}/post_tower`)) {
+    logger.warn("there are no towers; strangers' posts come from the popular ones alone");
+    return { loaded: Promise.resolve(), close: async () => {} };
+  }
+  const loaded = load().catch(refused);
+  const watch = watchFile(`${models}/post_tower/bundle.json`, load, refused);
+  return {
+    loaded,
+    close: async () => {
+      await watch.close();
+      await loaded;
+    },
+  };
 }
 
 function leaseAll(slots: Record<ModelStage, ModelSlot>): ReturnType<RankParts["lease"]> {

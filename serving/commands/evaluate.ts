@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { type DatasetManifest, readManifest } from "../../datasets/dataset.ts";
@@ -14,6 +15,8 @@ import { type HeldOut, type HeldOutRange, walkHeldOut } from "../evaluation/held
 import { predictHeads } from "../evaluation/predict-rows.ts";
 import { createPredictor, type Predictor } from "../evaluation/predictor.ts";
 import { type RankArms, rankArms } from "../evaluation/rank-arms.ts";
+import { RetrievalJudge, type RetrievalReport } from "../evaluation/retrieval.ts";
+import { TowerSession } from "../inference/tower-session.ts";
 import { loadPreset } from "../weights/presets.ts";
 
 const MODELS = ["heavy", "light", "past_rates"] as const;
@@ -28,6 +31,7 @@ export interface Evaluation {
   readonly heads: readonly HeadReport[];
   readonly features: readonly FeatureReport[];
   readonly funnel: FunnelReport | null;
+  readonly retrieval: RetrievalReport | null;
   readonly seconds: number;
 }
 
@@ -45,6 +49,8 @@ interface EvaluateFlags {
   from?: string;
   until?: string;
   requests: number;
+  retrievals: number;
+  windowHours: number;
   rounds: number;
   seed: number;
   features: boolean;
@@ -59,6 +65,8 @@ export function evaluateCommand(): Command {
     .option("--from <date>", "first day judged, or a moment; what is held out when not given")
     .option("--until <date>", "last day (its end) judged, or a moment")
     .option("--requests <n>", "simulated requests for the gain shares (worlds only)", whole, 1200)
+    .option("--retrievals <n>", "simulated requests for retrieval (worlds only)", whole, 240)
+    .option("--window-hours <h>", "oldest posts that are to be retrieved", whole, 48)
     .option("--rounds <n>", "bootstrap resamples of each interval", whole, 200)
     .option("--seed <n>", "seed of resampling and permutation", whole, 1)
     .option("--no-features", "leave out the report per feature")
@@ -94,7 +102,7 @@ async function judge(
   if (main === undefined)
     throw new RoostError("BAD_BUNDLE", "there is no light or heavy bundle to judge");
   const world = createWorldOf(manifest);
-  const { rows, truth, funnel } = await walk(flags, manifest, range, models, world);
+  const { rows, truth, funnel, retrieval } = await walk(flags, manifest, range, models, world);
   if (rows.n === 0)
     throw new RoostError("BAD_ARGUMENT", "there is no impression between --from and --until");
   const predictions = new Map<string, Float32Array>();
@@ -120,6 +128,7 @@ async function judge(
     heads,
     features,
     funnel,
+    retrieval,
   };
 }
 
@@ -130,7 +139,9 @@ async function walk(
   range: HeldOutRange,
   { light, heavy }: Models,
   world: ReturnType<typeof createWorldOf>,
-): Promise<HeldOut & { readonly funnel: FunnelReport | null }> {
+): Promise<
+  HeldOut & { readonly funnel: FunnelReport | null; readonly retrieval: RetrievalReport | null }
+> {
   const arms =
     world !== undefined && flags.requests > 0 && light && heavy
       ? await rankArms(
@@ -139,6 +150,18 @@ async function walk(
           await loadPreset("world"),
         )
       : undefined;
+  const towers =
+    world !== undefined && flags.retrievals > 0
+      ? await openTowers(flags.models ?? join(flags.data, "models"))
+      : undefined;
+  const judge =
+    world !== undefined && towers !== undefined
+      ? new RetrievalJudge(world, towers.user, towers.post, {
+          requests: flags.retrievals,
+          windowHours: flags.windowHours,
+          ...range,
+        })
+      : undefined;
   try {
     const funnel = collectRequests(arms, flags.requests);
     const heldOut = await walkHeldOut(
@@ -146,11 +169,21 @@ async function walk(
       manifest,
       range,
       world,
-      funnel.onImpression,
+      async (event, moment) => {
+        await funnel.onImpression(event, moment);
+        await judge?.request(event, moment);
+      },
       () => {},
+      (event) => judge?.observe(event),
     );
-    return { ...heldOut, funnel: funnel.report(flags) };
+    return {
+      ...heldOut,
+      funnel: funnel.report(flags),
+      retrieval: (await judge?.report(flags)) ?? null,
+    };
   } finally {
+    await towers?.user.close();
+    await towers?.post.close();
     // Else its worker threads would keep a command alive that has failed.
     await arms?.close();
   }
@@ -184,6 +217,16 @@ function collectRequests(arms: RankArms | undefined, wanted: number) {
           full_of_visible_ceiling: gainRatio(requests, "full", "visible", { seed, rounds }),
         };
   return { onImpression, report };
+}
+
+/** Both towers, where there are bundles of them. */
+async function openTowers(
+  dir: string,
+): Promise<{ user: TowerSession; post: TowerSession } | undefined> {
+  if (!existsSync(join(dir, "post_tower"))) return undefined;
+  const open = async (kind: string): Promise<TowerSession> =>
+    TowerSession.start(await readBundle(join(dir, kind)), 2);
+  return { user: await open("user_tower"), post: await open("post_tower") };
 }
 
 type Models = Partial<Record<(typeof MODELS)[number], Predictor>>;

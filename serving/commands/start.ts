@@ -8,6 +8,7 @@ import { openDataDir } from "../../datasets/storage/data-dir.ts";
 import { RoostError } from "../../errors.ts";
 import { readBundle } from "../../features/bundle.ts";
 import { checkBundle } from "../../features/check-bundle.ts";
+import { TowerSession } from "../inference/tower-session.ts";
 import { previewRanking, type RankParts } from "../rank-service.ts";
 import type { Server } from "../server.ts";
 import type { Settings } from "../settings.ts";
@@ -49,6 +50,7 @@ export function startCommand(): Command {
 
 /** One ranked timeline and where to ask for more. */
 async function greeting(settings: Settings, server: Server): Promise<string> {
+  await server.retrievable();
   const viewer = someViewer(server.rank);
   const request = { user_id: viewer, product: "for_you", limit: SHOWN } as const;
   const answer = await previewRanking(server.rank, request, server.startedMs);
@@ -86,6 +88,8 @@ async function hasModels(dir: string): Promise<boolean> {
   try {
     for (const stage of ["light", "heavy"])
       checkBundle((await readBundle(`${dir}/${stage}`)).manifest);
+    for (const kind of ["user_tower", "post_tower"])
+      await (await TowerSession.start(await readBundle(`${dir}/${kind}`))).close();
     return true;
   } catch (error) {
     if (error instanceof RoostError && error.code === "BAD_BUNDLE") return false;

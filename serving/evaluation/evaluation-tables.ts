@@ -2,10 +2,12 @@ import type { Interval } from "../../experiments/metrics/bootstrap.ts";
 import type { Evaluation, FunnelReport } from "../commands/evaluate.ts";
 import { aligned } from "../commands/timeline-table.ts";
 import type { HeadReport } from "./head-report.ts";
+import type { RetrievalReport } from "./retrieval.ts";
 
 /** An evaluation as readable tables. */
 export function evaluationTables(evaluation: Evaluation): string {
-  const { data, from, to, rows, users, models, heads, features, funnel, seconds } = evaluation;
+  const { data, from, to, rows, users, models, heads, features, funnel, retrieval, seconds } =
+    evaluation;
   const parts = [
     `${data}\n${rows} impressions of ${users} users, ${from} – ${to}`,
     Object.entries(models)
@@ -15,6 +17,7 @@ export function evaluationTables(evaluation: Evaluation): string {
     comparisonTable(heads),
     calibrationTable(heads),
     ...(funnel === null ? [] : [funnelTable(funnel)]),
+    ...(retrieval === null ? [] : [retrievalTable(retrieval)]),
     ...(features.length === 0
       ? []
       : [
@@ -83,6 +86,28 @@ function funnelTable(funnel: FunnelReport): string {
       ["ranker", "gain share"],
       ...Object.entries(funnel.gain_share).map(([ranker, share]) => [ranker, interval(share)]),
       ["full ÷ visible", interval(funnel.full_of_visible_ceiling)],
+    ],
+  )}`;
+}
+
+function retrievalTable(report: RetrievalReport): string {
+  return `Recall@500 of the oracle's best 100 over ${report.requests} requests, ${report.eligible.toFixed(0)} out-of-network posts of ${report.window_hours} h each\n${aligned(
+    [
+      ["source", "of the best 100", "of the worst 100"],
+      ...(["two_tower", "popularity", "visible_oracle", "by_lot"] as const).map((source) => [
+        source,
+        interval(report.recall[source]),
+        source === "two_tower" || source === "popularity"
+          ? interval(report.recall_of_negatives[source])
+          : "",
+      ]),
+      ["two_tower ÷ popularity", interval(report.two_tower_over_popularity), ""],
+      [
+        `two_tower, ${report.newcomers?.requests ?? 0} newcomers`,
+        interval(report.newcomers?.recall),
+        "",
+      ],
+      ["HNSW of exact", interval(report.index_recall ?? undefined), ""],
     ],
   )}`;
 }

@@ -10,17 +10,28 @@ import { rowsBetween } from "../../features/replay.ts";
 import type { TrainingRows } from "../../features/rows.ts";
 import { datasetRows, usableFeatures } from "../dataset-rows.ts";
 import { HEAVY_FEATURES, HEAVY_IDS, LIGHT_FEATURES, PAST_RATE_FEATURES } from "../feature-sets.ts";
+import { TowerLog } from "../tower-log.ts";
+import { publishTowers } from "../trainers/publish-towers.ts";
 import type { RankerOptions } from "../trainers/ranker-options.ts";
+import { towerMetrics } from "../trainers/tower-metrics.ts";
 import { trainRanker } from "../trainers/train-ranker.ts";
+import { trainTwoTower } from "../trainers/train-two-tower.ts";
 import type { RankerKind } from "../trainers/trained-model.ts";
 
-export const RANKERS = ["light", "heavy", "past_rates"] as const satisfies readonly RankerKind[];
+const RANKERS = ["light", "heavy", "past_rates"] as const satisfies readonly RankerKind[];
+/** Retrieval: two bundles, `user_tower` and `post_tower`. */
+const TWO_TOWER = "two_tower";
+export const MODELS = [...RANKERS, TWO_TOWER] as const;
+export type ModelKind = (typeof MODELS)[number];
+
+/** Posts by lot that each request's viewer is compared with. */
+const NEGATIVES_PER_REQUEST = 8;
 
 export interface TrainRequest {
   readonly data: string;
   /** Bundles go to `<out>/<kind>`. */
   readonly out: string;
-  readonly rankers: readonly RankerKind[];
+  readonly rankers: readonly ModelKind[];
   /** First moment that is not trained on; from there to `validateUntilMs` is validation. */
   readonly trainUntilMs?: number;
   readonly validateUntilMs?: number;
@@ -53,11 +64,15 @@ export async function train(request: TrainRequest): Promise<TrainReport> {
     return result;
   };
 
+  const towerLog = request.rankers.includes(TWO_TOWER)
+    ? new TowerLog({ negativesPerRequest: NEGATIVES_PER_REQUEST, seed: request.seed })
+    : undefined;
   const all = await timed("features", () =>
     datasetRows(request.data, manifest, {
       features: HEAVY_FEATURES,
       ids: HEAVY_IDS,
       toMs: validation.toMs,
+      ...(towerLog && { towerLog }),
       onProgress: (events) => progress("features", Math.min(1, events / manifest.events)),
     }),
   );
@@ -69,8 +84,14 @@ export async function train(request: TrainRequest): Promise<TrainReport> {
   const { usable, useless } = usableFeatures(rows.train);
 
   const bundles: Record<string, BundleManifest> = {};
-  for (const kind of request.rankers)
-    bundles[kind] = await timed(kind, () => trainOne(request, manifest, kind, rows, usable));
+  for (const kind of request.rankers) {
+    if (kind !== TWO_TOWER)
+      bundles[kind] = await timed(kind, () => trainOne(request, manifest, kind, rows, usable));
+    else if (towerLog)
+      await timed(kind, async () =>
+        Object.assign(bundles, await trainTowers(request, manifest, all, towerLog, learned.toMs)),
+      );
+  }
   return {
     rows: { train: rows.train.n, validation: rows.validation.n },
     useless_features: useless,
@@ -115,18 +136,53 @@ async function trainOne(
   }
 }
 
+async function trainTowers(
+  request: TrainRequest,
+  manifest: DatasetManifest,
+  rows: TrainingRows,
+  log: TowerLog,
+  untilMs: number,
+): Promise<Record<string, BundleManifest>> {
+  const { seed, threads, signal, options } = request;
+  let to = 0;
+  while (to < rows.n && (rows.timeMs[to] as number) < untilMs) to++;
+  const towers = await trainTwoTower({
+    rows,
+    log,
+    from: 0,
+    to,
+    seed,
+    threads,
+    options: options?.engine === undefined ? {} : { engine: options.engine },
+    ...(signal === undefined ? {} : { signal }),
+    onProgress: ({ step, steps }) => request.onProgress?.(TWO_TOWER, step / steps),
+  });
+  const rounds = request.metricRounds ?? 200;
+  return publishTowers(request.out, towers, {
+    source: `${manifest.source} ${manifest.checksum.slice(0, 16)}`,
+    fromMs: rows.timeMs[0] as number,
+    toMs: rows.timeMs[to - 1] as number,
+    rows: to,
+    seed,
+    metrics:
+      rounds === 0
+        ? undefined
+        : await towerMetrics(towers, rows, log, to, rows.n, { seed, rounds }),
+  });
+}
+
 export function wholeNumber(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value)) throw new InvalidArgumentError("must be a whole number");
   return value;
 }
 
-function rankerList(text: string): RankerKind[] {
+function rankerList(text: string): ModelKind[] {
   const kinds = text.split(",").map((kind) => kind.trim());
   for (const kind of kinds)
-    if (!(RANKERS as readonly string[]).includes(kind))
-      throw new InvalidArgumentError(`must be some of ${RANKERS.join(",")}`);
-  return kinds as RankerKind[];
+    if (!(MODELS as readonly string[]).includes(kind))
+      throw new InvalidArgumentError(`must be some of ${MODELS.join(",")}`);
+  return kinds as ModelKind[];
 }
 
 interface TrainFlags {
@@ -134,7 +190,7 @@ interface TrainFlags {
   out?: string;
   trainUntil?: string;
   validateUntil?: string;
-  rankers: RankerKind[];
+  rankers: ModelKind[];
   seed: number;
   threads: number;
   engine: "onnx" | "tfjs";
@@ -150,7 +206,7 @@ export function trainCommand(): Command {
     .option("--out <dir>", "where the bundles go; <data>/models when not given")
     .option("--train-until <date>", "last day (its end) to train on, or a moment")
     .option("--validate-until <date>", "last day (its end) to validate on, or a moment")
-    .option("--rankers <list>", `some of ${RANKERS.join(",")}`, rankerList, [...RANKERS])
+    .option("--rankers <list>", `some of ${MODELS.join(",")}`, rankerList, [...MODELS])
     .option("--seed <n>", "seed of initial weights and row order", wholeNumber, 1)
     .option("--threads <n>", "threads of the training runtime", wholeNumber, 2)
     .option("--engine <name>", "onnx or tfjs", "onnx")
@@ -186,7 +242,7 @@ export function trainCommand(): Command {
 function readable(report: TrainReport): string {
   const lines = [`${report.rows.train} training rows, ${report.rows.validation} validation rows`];
   for (const [kind, bundle] of Object.entries(report.bundles)) {
-    const took = report.seconds[kind]?.toFixed(1);
+    const took = report.seconds[kind.endsWith("_tower") ? TWO_TOWER : kind]?.toFixed(1);
     lines.push(`\n${kind} ${bundle.version}: ${bundle.parameters} parameters, ${took} s`);
     for (const [head, metrics] of Object.entries(bundle.metrics)) {
       const cells = Object.entries(metrics).map(
