@@ -4,8 +4,8 @@ import { interestOfHead } from "../../features/signals.ts";
 import type { TowerLog } from "../tower-log.ts";
 import type { TwoTowerSettings } from "./two-tower-options.ts";
 
-/** The most that one impression counts: a post that was liked and replied to is not ten posts. */
-const MOST_WELCOME = 3;
+/** The most that one impression counts, in units of the mean welcomed one: a rare act must not outweigh a batch. */
+const MOST_WELCOME = 12;
 
 /** Rows of a log as two-tower examples: what was welcomed, what was shunned, and how often each post came. */
 export interface TowerExamples {
@@ -35,7 +35,7 @@ export function towerExamples(
   seed: number,
 ): TowerExamples {
   const heads = rows.headNames.length;
-  const interest = rows.headNames.map(interestOfHead);
+  const interest = headInterest(rows, from, to, settings.rarity);
   const postOf = Int32Array.from({ length: to }, (_, row) =>
     log.postNumber(rows.postIds[row] as string),
   );
@@ -56,11 +56,19 @@ export function towerExamples(
       value += Math.max(0, amount);
       if (amount < 0) negative = true;
     }
-    welcome[row] = negative ? 0 : Math.min(MOST_WELCOME, value);
+    welcome[row] = negative ? 0 : value;
     if (negative) append(refused, rows.user[row] as number, row);
     else if (value === 0) append(passedOver, log.userOf[row] as number, row);
   }
 
+  let total = 0;
+  let count = 0;
+  for (const value of welcome)
+    if (value > 0) {
+      total += value;
+      count++;
+    }
+  const most = (MOST_WELCOME * total) / Math.max(1, count);
   const draws = random(seed, "shunned");
   const welcomed: number[] = [];
   const weight: number[] = [];
@@ -71,7 +79,7 @@ export function towerExamples(
     const scale = rows.inNetwork[row] === 1 ? settings.inNetworkWeight : 1;
     if (scale === 0) continue;
     welcomed.push(row);
-    weight.push(scale * (welcome[row] as number));
+    weight.push(scale * Math.min(most, welcome[row] as number));
     const bad = refused.get(rows.user[row] as number);
     const plain = passedOver.get(log.userOf[row] as number);
     const useBad = bad !== undefined && (plain === undefined || draws.next() < 0.3);
@@ -101,6 +109,22 @@ export function towerExamples(
     shunnedShare: shares(shunned),
     shownShare: shares(range(from, to)),
   };
+}
+
+/** How much an act of each head says: its interest, more for acts that are rarer in rows [from, to). */
+function headInterest(rows: TrainingRows, from: number, to: number, rarity: number): number[] {
+  const heads = rows.headNames.length;
+  return rows.headNames.map((name, h) => {
+    let acts = 0;
+    let seen = 0;
+    for (let row = from; row < to; row++) {
+      const label = rows.labels[row * heads + h] as number;
+      if (Number.isNaN(label)) continue;
+      seen++;
+      if (label > 0) acts++;
+    }
+    return acts === 0 ? 0 : interestOfHead(name) * (acts / seen) ** -rarity;
+  });
 }
 
 function* range(from: number, to: number): Iterable<number> {

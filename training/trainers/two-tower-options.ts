@@ -27,6 +27,8 @@ export const TwoTowerOptions = z.strictObject({
   tableDecay: z.number().min(0).default(0.001),
   /** Weight of welcomed in-network impressions beside out-of-network ones: retrieval is for the latter. */
   inNetworkWeight: z.number().min(0).max(1).default(0.3),
+  /** An act counts its interest ÷ (its rate to this power): rarer acts say more. */
+  rarity: z.number().min(0).max(1).default(0.5),
   /** 0: the softmax learns who is shown and welcomes a post; 1: who welcomes it when shown. */
   exposureCorrection: z.number().min(0).max(1).default(0.5),
   /** Weight of the pairs (welcomed over shunned, shown to the same viewer) beside the softmax. */
