@@ -69,6 +69,7 @@ export interface Server {
   readonly startedMs: number;
   /** Resolves when the state reflects everything that is logged now. */
   readonly caughtUp: () => Promise<void>;
+  readonly vectors: PostVectors;
   /** Resolves when every post can be retrieved that is known now; at once without towers. */
   readonly retrievable: () => Promise<void>;
   readonly close: () => Promise<void>;
@@ -253,6 +254,7 @@ async function open(
     clock,
     startedMs,
     caughtUp: () => consumer.applied(log.lastSeq()),
+    vectors,
     retrievable: () => towers.loaded.then(() => vectors.settled()),
     close: async () => {
       await closeGracefully(app, settings.shutdownTimeoutMs);

@@ -11,8 +11,8 @@ export interface HashedBagsOptions extends RowAdagradOptions {
   readonly width: number;
 }
 
-/** Standard deviation of the first rows of topics and languages, which are few and always seen. */
-const FIRST_SPREAD = 0.1;
+/** Length of the first rows of topics and languages, which are few and always seen. */
+const FIRST_LENGTH = 0.7;
 
 /**
  * The embeddings that both towers share, one table [rows, width] kept outside the graph: an id is the sum of two hashed
@@ -28,7 +28,7 @@ export class HashedBags {
     const table = new Float32Array(tableRows(options.buckets) * options.width);
     const dense = 1 + options.buckets.topic + options.buckets.language;
     for (let i = options.width; i < dense * options.width; i++)
-      table[i] = FIRST_SPREAD * random.normal();
+      table[i] = (FIRST_LENGTH / Math.sqrt(options.width)) * random.normal();
     this.optimiser = new RowAdagrad(table, options.width, options);
   }
 

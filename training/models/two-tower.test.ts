@@ -136,6 +136,6 @@ test("a tower gives vectors of length 1: ReLUs beside a linear term, missing fea
         (w("out_bias")[k] as number),
     );
     const length = Math.hypot(...vector);
-    vector.forEach((v, k) => expect(out?.[row * D + k]).toBeCloseTo(v / length, 5));
+    for (const [k, v] of vector.entries()) expect(out?.[row * D + k]).toBeCloseTo(v / length, 5);
   });
 });

@@ -19,6 +19,7 @@ const HISTORY = new Set([
 ]);
 const HISTORY_BAGS = USER_TOWER.bags.map(({ name }) => HISTORY.has(name));
 const POST_BAG = POST_TOWER.bags.findIndex(({ name }) => name === "post");
+const AUTHOR_BAG = POST_TOWER.bags.findIndex(({ name }) => name === "author");
 
 /** The buffers of one two-tower minibatch: b viewers; 3b posts, each viewer's welcomed one, shunned one, one by lot. */
 export class TowerBatch {
@@ -138,9 +139,16 @@ export class TowerBatch {
   }
 
   #post(rows: TowerRows, from: number, to: number, number: number, draws: Random): void {
-    const { postIdDropout } = this.#settings;
+    const { postIdDropout, authorDropout } = this.#settings;
     this.#put(rows, from, this.#postFeatures, to);
-    this.posts.fill(rows, from, to, (bag) => bag === POST_BAG && draws.next() < postIdDropout);
+    this.posts.fill(
+      rows,
+      from,
+      to,
+      (bag) =>
+        (bag === POST_BAG && draws.next() < postIdDropout) ||
+        (bag === AUTHOR_BAG && draws.next() < authorDropout),
+    );
     this.#numbers[to] = number;
   }
 

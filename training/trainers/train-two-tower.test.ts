@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import type { Event } from "../../datasets/events.ts";
 import { random } from "../../datasets/random.ts";
+import type { Interval } from "../../experiments/metrics/bootstrap.ts";
 import { readBundle } from "../../features/bundle.ts";
 import { Replay } from "../../features/replay.ts";
 import type { TrainingRows } from "../../features/rows.ts";
@@ -235,11 +236,7 @@ test("a newcomer with three engagements is served", async () => {
 
 test("welcomed posts score above posts by lot, with an interval", async () => {
   const metrics = await towerMetrics(towers, rows, log, 0, rows.n, { seed: 1, rounds: 50 });
-  const { value, low, high } = metrics?.retrieval_auc as {
-    value: number;
-    low: number;
-    high: number;
-  };
+  const { value, low, high } = (metrics as NonNullable<typeof metrics>).retrieval_auc as Interval;
   // Two thirds of the lots are of another topic, the rest are ties in taste: .83 is the most in expectation.
   expect(value).toBeGreaterThan(0.7);
   expect(value).toBeLessThan(0.9);

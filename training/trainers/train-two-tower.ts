@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { random } from "../../datasets/random.ts";
+import { type Random, random } from "../../datasets/random.ts";
 import { RoostError } from "../../errors.ts";
 import type { TrainingRows } from "../../features/rows.ts";
 import { POST_TOWER, slotsOf, type TowerInputs, USER_TOWER } from "../../features/tower-inputs.ts";
@@ -105,6 +105,9 @@ export async function trainTwoTower(request: TrainTwoTowerRequest): Promise<Trai
     decaySteps: steps,
     floor: RATE_FLOOR,
   };
+  let totalRate = 0;
+  for (let i = 1; i <= steps; i++) totalRate += learningRate(schedule, i);
+  const decay = settings.totalDecay / totalRate;
   let sum = 0;
   let lastLoss = Number.NaN;
   try {
@@ -121,7 +124,7 @@ export async function trainTwoTower(request: TrainTwoTowerRequest): Promise<Trai
           `training diverged: the loss of step ${taken} is ${loss}; lower learningRate`,
         );
       const rate = learningRate(schedule, taken + 1);
-      parameters.list.forEach(({ name }, i) => {
+      parameters.list.forEach(({ name, shape }, i) => {
         adamStep(
           parameters.weights.get(name) as Float32Array,
           gradients[i] as Float32Array,
@@ -129,6 +132,8 @@ export async function trainTwoTower(request: TrainTwoTowerRequest): Promise<Trai
           taken + 1,
           rate,
           ADAM_DEFAULTS,
+          // Biases and the temperature are not pulled towards 0.
+          shape.length > 1 ? decay : 0,
         );
       });
       for (const [side, gradient] of [
@@ -199,6 +204,7 @@ export function towerNetwork(
     settings.pairWeight,
     parameters,
   );
+  agreeInTopics(parameters, settings, draws);
   const model = (name: "user" | "post"): Uint8Array => {
     const inputs: TowerInputs = sides[name];
     const [d, slots] = [inputs.features.length, slotsOf(inputs)];
@@ -217,6 +223,27 @@ export function towerNetwork(
     postPooled: post.pooled,
     inference: () => ({ user: model("user"), post: model("post") }),
   };
+}
+
+const TOPIC_BAGS = new Set(["taste", "topics", "author_topics"]);
+
+/**
+ * Lets both towers begin with one random map of topic embeddings to vectors, so that a taste and a post of the same topics
+ * lie close before anything is learned.
+ */
+function agreeInTopics(parameters: ParameterSet, settings: TwoTowerSettings, draws: Random): void {
+  const { topicGain, embeddingWidth: width, dimension } = settings;
+  if (topicGain === 0) return;
+  const spread = topicGain / Math.sqrt(dimension);
+  const map = Float32Array.from({ length: width * dimension }, () => spread * draws.normal());
+  for (const name of ["user", "post"] as const) {
+    const wide = parameters.weights.get(`${name}_wide`) as Float32Array;
+    const { bags } = name === "user" ? USER_TOWER : POST_TOWER;
+    const first = wide.length / dimension - bags.length * width;
+    bags.forEach((bag, b) => {
+      if (TOPIC_BAGS.has(bag.name)) wide.set(map, (first + b * width) * dimension);
+    });
+  }
 }
 
 function statisticsOf(rows: TowerRows): InputStatistics {

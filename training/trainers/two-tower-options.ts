@@ -16,12 +16,16 @@ export const TwoTowerOptions = z.strictObject({
       post: z.int().min(1).default(32768),
     })
     .prefault({}),
+  /** How strongly vectors agree in topics before training: the one product that is known to matter. */
+  topicGain: z.number().min(0).default(3),
   batchSize: z.int().min(8).default(512),
   /** Passes over the welcomed impressions, and the most steps whatever their number: later ones add little. */
   passes: z.number().positive().default(2),
   maxSteps: z.int().min(1).default(600),
   /** Adam's rate, falling along a half cosine; of the table's AdaGrad. */
   learningRate: z.number().positive().default(0.003),
+  /** How far matrices would shrink over the whole run without gradients, as −ln: more passes must not mean more pull. */
+  totalDecay: z.number().min(0).default(0.9),
   tableRate: z.number().positive().default(0.05),
   /** Pull of table rows towards 0 at each of their updates. */
   tableDecay: z.number().min(0).default(0.001),
@@ -37,6 +41,8 @@ export const TwoTowerOptions = z.strictObject({
   negativeFeedbackWeight: z.number().min(1).default(4),
   /** Share of rows in which a bag that tells the viewer's history is left out, each by itself. */
   historyDropout: z.number().min(0).max(0.9).default(0.15),
+  /** Share of rows in which a post's author is left out as an id. */
+  authorDropout: z.number().min(0).max(1).default(0.3),
   /** Share of rows in which a post's own embedding is left out: a new post has none. */
   postIdDropout: z.number().min(0).max(1).default(0.5),
 });

@@ -1,0 +1,200 @@
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeAll, expect, test } from "vitest";
+import { USER_TOWER } from "../features/tower-inputs.ts";
+import { TowerReader } from "../features/tower-reader.ts";
+import { TowerRows } from "../features/tower-rows.ts";
+import { DEFAULT_PARAMS } from "./params.ts";
+import { previewRanking } from "./rank-service.ts";
+import { finallyDo, freshSpace, roost, type TestServer, testServer } from "./space.fixture.ts";
+
+let space: string;
+
+beforeAll(async () => {
+  space = await freshSpace();
+  const trained = await roost([
+    "train",
+    "--data",
+    space,
+    "--rankers",
+    "two_tower",
+    "--metric-rounds",
+    "10",
+    "--json",
+  ]);
+  expect(trained.code, trained.stderr).toBe(0);
+  const report = JSON.parse(trained.stdout);
+  expect(Object.keys(report.bundles)).toEqual(["user_tower", "post_tower"]);
+  expect(report.bundles.user_tower.metrics.retrieval.retrieval_auc.value).toBeGreaterThan(0.5);
+});
+
+async function copied(): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), "roost-retrieval-"));
+  finallyDo(() => rm(dir, { recursive: true, force: true }));
+  await cp(space, dir, { recursive: true });
+  return dir;
+}
+
+/** Somebody who asks and somebody whom they do not follow. */
+function strangers({ parts: { graph } }: TestServer): { viewer: string; stranger: string } {
+  for (const viewer of graph.users()) {
+    const followed = graph.following(viewer);
+    if (followed.size < 3) continue;
+    for (const stranger of graph.users())
+      if (stranger !== viewer && !followed.has(stranger)) return { viewer, stranger };
+  }
+  throw new Error("the world has no strangers");
+}
+
+const written = (server: TestServer, postId: string, authorId: string) => ({
+  type: "post_created",
+  time_ms: server.startMs,
+  post_id: postId,
+  author_id: authorId,
+  text: "a word about nothing in particular",
+  language: "en",
+});
+
+const brought = async (server: TestServer, viewer: string) => {
+  const request = { user_id: viewer, product: "for_you", limit: 20 } as const;
+  const { record } = await previewRanking(server.parts, request, server.startMs);
+  const source = record.components.find(({ name }) => name === "two_tower");
+  return { rows: source?.rowsOut ?? 0, degraded: record.degraded() };
+};
+
+test("strangers' posts are retrieved, none by followed authors, at most as many as the parameter says", async () => {
+  const server = await testServer({ dir: await copied() });
+  await server.retrievable();
+  const { viewer } = strangers(server);
+  const { rows, degraded } = await brought(server, viewer);
+  expect(degraded).toEqual([]);
+  expect(rows).toBeGreaterThan(100);
+  expect(rows).toBeLessThanOrEqual(DEFAULT_PARAMS.two_tower_limit);
+  const answer = await server.rank({ user_id: viewer, limit: 50 });
+  const followed = server.parts.graph.following(viewer);
+  const items = answer.items.filter(({ source }) => source === "two_tower");
+  expect(items.length).toBeGreaterThan(0);
+  for (const { author_id, in_network } of items) {
+    expect(followed.has(author_id)).toBe(false);
+    expect(in_network).toBe(false);
+  }
+  expect(server.vectors.size).toBeGreaterThan(500);
+});
+
+test("a post can be found as soon as it is written, and no more when it or its author is deleted", async () => {
+  const server = await testServer({ dir: await copied() });
+  await server.retrievable();
+  const { viewer, stranger } = strangers(server);
+  const before = server.vectors.size;
+  const find = async (postId: string): Promise<boolean> => {
+    await server.retrievable();
+    const vector = await server.vectors.viewer(viewer, server.startMs);
+    return (await server.vectors.search(vector, 100_000)).ids.includes(postId);
+  };
+  await server.send([written(server, "900000000000000001", stranger)]);
+  expect(await find("900000000000000001")).toBe(true);
+  expect(server.vectors.size).toBe(before + 1);
+  await server.send([
+    {
+      type: "post_deleted",
+      time_ms: server.startMs,
+      post_id: "900000000000000001",
+      author_id: stranger,
+    },
+  ]);
+  expect(await find("900000000000000001")).toBe(false);
+  await server.send([written(server, "900000000000000002", stranger)]);
+  expect(await find("900000000000000002")).toBe(true);
+  await server.send([{ type: "user_deleted", time_ms: server.startMs, user_id: stranger }]);
+  expect(await find("900000000000000002")).toBe(false);
+});
+
+test("what is past 48 h is taken out, what has aged gets a new vector", async () => {
+  const server = await testServer({ dir: await copied() });
+  await server.retrievable();
+  const { viewer } = strangers(server);
+  const vector = await server.vectors.viewer(viewer, server.startMs);
+  const before = await server.vectors.search(vector, 400);
+  server.advance(3 * 3_600_000);
+  server.vectors.tend(server.startMs + 3 * 3_600_000);
+  await server.retrievable();
+  const after = await server.vectors.search(vector, 400);
+  expect(after.ids).not.toEqual(before.ids);
+  server.vectors.tend(server.startMs + 49 * 3_600_000);
+  await server.retrievable();
+  expect(server.vectors.size).toBe(0);
+});
+
+test("the index outlives a restart, answers the same, and a damaged one is built anew", async () => {
+  const dir = await copied();
+  const first = await testServer({ dir });
+  await first.retrievable();
+  const { viewer, stranger } = strangers(first);
+  await first.send([written(first, "900000000000000003", stranger)]);
+  await first.retrievable();
+  const vector = await first.vectors.viewer(viewer, first.startMs);
+  const found = await first.vectors.search(vector, 50);
+  const { size } = first.vectors;
+  await first.close();
+
+  const second = await testServer({ dir });
+  await second.retrievable();
+  expect(second.vectors.size).toBe(size);
+  const again = await second.vectors.search(await second.vectors.viewer(viewer, first.startMs), 50);
+  expect(again.ids).toEqual(found.ids);
+  expect(second.lines.some(({ msg }) => msg === "the vector index is built anew")).toBe(false);
+  await second.close();
+
+  const path = join(dir, "vectors", "vectors");
+  const bytes = await readFile(path);
+  bytes[500] = (bytes[500] as number) ^ 1;
+  await writeFile(path, bytes);
+  const third = await testServer({ dir });
+  await third.retrievable();
+  expect(third.lines.some(({ msg }) => msg === "the vector index is built anew")).toBe(true);
+  expect(third.vectors.size).toBe(size);
+});
+
+test("while the index is being built requests are answered and say so", async () => {
+  const server = await testServer({ dir: await copied() });
+  const { viewer } = strangers(server);
+  // The worker of the index takes longer to start than this request to answer.
+  const early = await brought(server, viewer);
+  expect(early).toEqual({
+    rows: 0,
+    degraded: [{ component: "two_tower", kind: "failed" }],
+  });
+  await server.retrievable();
+  expect((await brought(server, viewer)).degraded).toEqual([]);
+});
+
+test("towers of two trainings are refused and the old ones serve on", async () => {
+  const dir = await copied();
+  const server = await testServer({ dir });
+  await server.retrievable();
+  const path = join(dir, "models", "user_tower");
+  const { readBundle, writeBundle } = await import("../features/bundle.ts");
+  const { manifest, model } = await readBundle(path);
+  const { version: _, checksum: __, ...rest } = manifest;
+  await writeBundle(path, model, { ...rest, settings: { ...rest.settings, pair: "another" } });
+  await expect(
+    server.vectors.replace(
+      await readBundle(path),
+      await readBundle(join(dir, "models", "post_tower")),
+    ),
+  ).rejects.toThrow(/not of one training/);
+  const { viewer } = strangers(server);
+  expect((await brought(server, viewer)).degraded).toEqual([]);
+});
+
+test("a viewer of whom nothing is known has a vector of length 1", async () => {
+  const server = await testServer({ dir: await copied() });
+  await server.retrievable();
+  const { vector } = await server.vectors.viewer("77777777777777", server.startMs);
+  expect(Math.hypot(...vector)).toBeCloseTo(1, 4);
+  const rows = new TowerRows(USER_TOWER, 1);
+  new TowerReader().user(server.features, "77777777777777", server.startMs, rows);
+  const recent = rows.hashes.subarray(rows.slots - 16);
+  expect([...recent].every((hash) => hash === 0)).toBe(true);
+});
