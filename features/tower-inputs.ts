@@ -16,9 +16,11 @@ export interface Bag {
   readonly slots: number;
 }
 
-/** What one tower reads: registry features, then the entries of its bags. */
+/** What one tower reads: registry features, those that depend on media, then the entries of its bags. */
 export interface TowerInputs {
   readonly features: readonly string[];
+  /** Features of a viewer towards a kind of media, read once for each kind. */
+  readonly mediaFeatures: readonly string[];
   readonly bags: readonly Bag[];
 }
 
@@ -35,6 +37,7 @@ const featuresOf = (...prefixes: string[]): string[] =>
 /** Nothing here names the viewer: a newcomer is described by what three engagements or follows show. */
 export const USER_TOWER: TowerInputs = {
   features: featuresOf("user"),
+  mediaFeatures: featuresOf("user_media"),
   bags: [
     { name: "taste", table: "topic", slots: TASTE_TOPICS },
     { name: "engaged_topics", table: "topic", slots: TASTE_TOPICS },
@@ -48,6 +51,7 @@ export const USER_TOWER: TowerInputs = {
 /** A post that was written a second ago lacks its rates and its own embedding, and has the rest. */
 export const POST_TOWER: TowerInputs = {
   features: featuresOf("post", "author"),
+  mediaFeatures: [],
   bags: [
     { name: "topics", table: "topic", slots: TOPICS_PER_POST },
     { name: "author_topics", table: "topic", slots: AUTHOR_TOPICS },
@@ -60,13 +64,21 @@ export const POST_TOWER: TowerInputs = {
 /** Raised when the meaning of a bag changes. */
 const BAGS_VERSION = 1;
 
+/** The kinds of media as posts' vectors number them. */
+export const MEDIA_KINDS = ["none", "photo", "video"] as const;
+
+/** Features of a row, bags not counted. */
+export const widthOf = ({ features, mediaFeatures }: TowerInputs): number =>
+  features.length + MEDIA_KINDS.length * mediaFeatures.length;
+
 /** Entries of all bags. */
 export const slotsOf = ({ bags }: TowerInputs): number =>
   bags.reduce((sum, { slots }) => sum + slots, 0);
 
 /** Names of a tower's columns in `features`: the registry's, then the weight of every bag entry. */
-export const towerColumns = ({ features, bags }: TowerInputs): string[] => [
+export const towerColumns = ({ features, mediaFeatures, bags }: TowerInputs): string[] => [
   ...features,
+  ...MEDIA_KINDS.flatMap((kind) => mediaFeatures.map((name) => `${name}.${kind}`)),
   ...bags.flatMap(({ name, slots }) => Array.from({ length: slots }, (_, i) => `${name}.${i}`)),
 ];
 
@@ -80,7 +92,11 @@ export const towerIdColumns = ({ bags }: TowerInputs): string[] =>
 export function towerSchemaHash(inputs: TowerInputs): string {
   const bags = inputs.bags.map(({ name, table, slots }) => `${name}:${table}:${slots}`);
   return createHash("sha256")
-    .update([schemaHash(inputs.features, []), BAGS_VERSION, ...bags].join("\n"))
+    .update(
+      [schemaHash([...inputs.features, ...inputs.mediaFeatures], []), BAGS_VERSION, ...bags].join(
+        "\n",
+      ),
+    )
     .digest("hex")
     .slice(0, 16);
 }

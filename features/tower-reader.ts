@@ -10,9 +10,15 @@ import {
 import { AUTHOR_TOPICS, authorTopics } from "./families/topic-shares.ts";
 import { LANGUAGES, USER } from "./families/user-profile.ts";
 import { FeatureReader, INTEREST_OFFSETS } from "./reader.ts";
-import { OFFSETS } from "./registry.ts";
+import { OFFSETS, SLOTS } from "./registry.ts";
 import { INTEREST } from "./signals.ts";
-import { POOLED_FOLLOWS, POST_TOWER, TASTE_TOPICS, USER_TOWER } from "./tower-inputs.ts";
+import {
+  MEDIA_KINDS,
+  POOLED_FOLLOWS,
+  POST_TOWER,
+  TASTE_TOPICS,
+  USER_TOWER,
+} from "./tower-inputs.ts";
 import type { TowerRows } from "./tower-rows.ts";
 import { ViewerInterests } from "./viewer-interests.ts";
 
@@ -21,10 +27,19 @@ const AUTHOR_TOPICS_AT = OFFSETS.get(authorTopics) as number;
 /** A taste of two days ago counts half. */
 const RECENT_HALF_LIFE_MS = 2 * 86_400_000;
 const NO_IDS = new Uint32Array(0);
+/** A post of each kind of media and nothing else. */
+const MEDIA_POSTS = MEDIA_KINDS.map((_, kind) => {
+  const post = new Float64Array(SLOTS.post);
+  post[POST.created] = 1;
+  post[POST.media] = kind;
+  return post;
+});
 
 /** Reads the inputs of both towers from feature state, the same way in replay and when serving. */
 export class TowerReader {
   readonly #user = new FeatureReader(USER_TOWER.features, []);
+  readonly #media = new FeatureReader(USER_TOWER.mediaFeatures, []);
+  readonly #scratch = new Float32Array(USER_TOWER.features.length);
   readonly #post = new FeatureReader(POST_TOWER.features, []);
   readonly #interests = new ViewerInterests();
   readonly #order = new Int32Array(64);
@@ -36,7 +51,9 @@ export class TowerReader {
   user(view: StateView, userId: string, nowMs: number, rows: TowerRows): number {
     const row = rows.add();
     this.#user.begin(view, { userId, nowMs });
-    this.#user.rowOf(undefined, undefined, rows.features, NO_IDS, row);
+    this.#user.rowOf(undefined, undefined, this.#scratch, NO_IDS, 0);
+    rows.features.set(this.#scratch, row * rows.width);
+    this.#mediaTastes(view, userId, nowMs, rows.features, row * rows.width + this.#scratch.length);
     this.#begin(rows, row);
     const user = view.get("user", userId);
     this.#taste(view, userId, nowMs, user);
@@ -88,6 +105,22 @@ export class TowerReader {
     this.#hashes[this.#at] = empty ? 0 : hash;
     this.#weights[this.#at] = empty ? 0 : weight;
     this.#at++;
+  }
+
+  /** What the viewer makes of each kind of media, as if a post of it were looked at. */
+  #mediaTastes(
+    view: StateView,
+    userId: string,
+    nowMs: number,
+    out: Float32Array,
+    at: number,
+  ): void {
+    const count = USER_TOWER.mediaFeatures.length;
+    this.#media.begin(view, { userId, nowMs });
+    MEDIA_POSTS.forEach((post, kind) => {
+      this.#media.rowOf(post, undefined, this.#scratch, NO_IDS, 0);
+      out.set(this.#scratch.subarray(0, count), at + kind * count);
+    });
   }
 
   /** The viewer's strongest topics, all interests together and then what engagements alone show. */

@@ -1,9 +1,9 @@
-import { slotsOf, type TowerInputs } from "./tower-inputs.ts";
+import { slotsOf, type TowerInputs, widthOf } from "./tower-inputs.ts";
 
 /** Inputs of one tower as growing columns: row i describes one user or post at one moment. */
 export class TowerRows {
   readonly inputs: TowerInputs;
-  /** Registry features of a row. */
+  /** Features of a row. */
   readonly width: number;
   /** Bag entries of a row. */
   readonly slots: number;
@@ -17,7 +17,7 @@ export class TowerRows {
 
   constructor(inputs: TowerInputs, capacity = 1024) {
     this.inputs = inputs;
-    this.width = inputs.features.length;
+    this.width = widthOf(inputs);
     this.slots = slotsOf(inputs);
     this.features = new Float32Array(capacity * this.width);
     this.hashes = new Uint32Array(capacity * this.slots);

@@ -198,3 +198,35 @@ test("a viewer of whom nothing is known has a vector of length 1", async () => {
   const recent = rows.hashes.subarray(rows.slots - 16);
   expect([...recent].every((hash) => hash === 0)).toBe(true);
 });
+
+test("roost evaluate reports recall of the oracle's best, by source, beside chance and ceiling", async () => {
+  const judged = await roost([
+    "evaluate",
+    "--data",
+    space,
+    "--requests",
+    "0",
+    "--retrievals",
+    "36",
+    "--no-features",
+    "--rounds",
+    "50",
+    "--json",
+  ]);
+  expect(judged.code, judged.stderr).toBe(0);
+  const { retrieval } = JSON.parse(judged.stdout);
+  expect(retrieval.requests).toBeGreaterThanOrEqual(20);
+  const { two_tower, popularity, visible_oracle, by_lot } = retrieval.recall;
+  expect(by_lot.value).toBeCloseTo(500 / retrieval.eligible, 1);
+  for (const { value, low, high } of [two_tower, popularity, visible_oracle]) {
+    expect([low <= value, value <= high, high <= 1]).toEqual([true, true, true]);
+    expect(value).toBeGreaterThan(by_lot.value);
+  }
+  expect(visible_oracle.value).toBeGreaterThan(two_tower.value);
+  expect(retrieval.recall_of_negatives.two_tower.value).toBeLessThan(by_lot.value);
+  expect(retrieval.index_recall.value).toBeGreaterThan(0.97);
+  expect(retrieval.two_tower_over_popularity.value).toBeCloseTo(
+    two_tower.value / popularity.value,
+    6,
+  );
+});

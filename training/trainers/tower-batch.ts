@@ -1,5 +1,5 @@
 import { type Random, random } from "../../datasets/random.ts";
-import { POST_TOWER, USER_TOWER } from "../../features/tower-inputs.ts";
+import { POST_TOWER, USER_TOWER, widthOf } from "../../features/tower-inputs.ts";
 import type { TowerRows } from "../../features/tower-rows.ts";
 import type { Fed } from "../graph/run-tfjs.ts";
 import { type HashedBags, PooledBatch } from "../models/hashed-bags.ts";
@@ -41,7 +41,7 @@ export class TowerBatch {
     this.#settings = settings;
     this.users = new PooledBatch(USER_TOWER, embeddings, size);
     this.posts = new PooledBatch(POST_TOWER, embeddings, 3 * size);
-    const [du, dp] = [USER_TOWER.features.length, POST_TOWER.features.length];
+    const [du, dp] = [widthOf(USER_TOWER), widthOf(POST_TOWER)];
     this.#userFeatures = new Float32Array(size * du);
     this.#postFeatures = new Float32Array(3 * size * dp);
     this.#corrections = new Float32Array(size * 3 * size);

@@ -49,17 +49,7 @@ function planted(): Event[] {
     });
   }
   for (const { id, author, topic, timeMs } of posts)
-    events.push({
-      type: "post_created",
-      time_ms: timeMs,
-      post_id: id,
-      author_id: author,
-      text: "",
-      media: "none",
-      topics: [TOPICS[topic] as string],
-      safety_labels: [],
-      attributes: {},
-    });
+    events.push(created(id, author, topic, timeMs));
   const act = (user: number, post: (typeof posts)[number], at: number, request: string): void => {
     const base = { user_id: String(user), post_id: post.id, author_id: post.author };
     events.push({
@@ -108,8 +98,23 @@ function planted(): Event[] {
       author_id: post.author,
     });
   });
+  // Posts that were written after the last impression: training never sees them.
+  for (let author = 1000; author < 1015; author++)
+    events.push(created(String(8000 + author), String(author), author % 3, at + 200));
   return events;
 }
+
+const created = (id: string, author: string, topic: number, timeMs: number): Event => ({
+  type: "post_created",
+  time_ms: timeMs,
+  post_id: id,
+  author_id: author,
+  text: "",
+  media: "none",
+  topics: [TOPICS[topic] as string],
+  safety_labels: [],
+  attributes: {},
+});
 
 const HEADS = ["favorite", "not_interested"];
 let rows: TrainingRows;
@@ -177,11 +182,10 @@ async function topicScores(userId: string): Promise<number[]> {
     reader.user(replay.state, userId, endMs, into);
   });
   const authors = Array.from({ length: 15 }, (_, i) => 1000 + i);
-  // Posts that training never saw: only what is known of their author speaks for them.
   const posts = await vectorsOf(towers.post, POST_TOWER, (into) => {
     reader.begin(replay.state, endMs);
     for (const author of authors)
-      reader.post(replay.state, String(9000 + author), String(author), into);
+      reader.post(replay.state, String(8000 + author), String(author), into);
   });
   return TOPICS.map((_, topic) => {
     const of = posts.filter((_, i) => (authors[i] as number) % 3 === topic);

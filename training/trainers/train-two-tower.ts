@@ -2,7 +2,13 @@ import { z } from "zod";
 import { type Random, random } from "../../datasets/random.ts";
 import { RoostError } from "../../errors.ts";
 import type { TrainingRows } from "../../features/rows.ts";
-import { POST_TOWER, slotsOf, type TowerInputs, USER_TOWER } from "../../features/tower-inputs.ts";
+import {
+  POST_TOWER,
+  slotsOf,
+  type TowerInputs,
+  USER_TOWER,
+  widthOf,
+} from "../../features/tower-inputs.ts";
 import type { TowerRows } from "../../features/tower-rows.ts";
 import { chooseEngine } from "../engines/choose-engine.ts";
 import { ops } from "../graph/ops.ts";
@@ -187,11 +193,11 @@ export function towerNetwork(
     tower(name, features, statistics[name], pooled, settings, parameters, draws);
   const sides = { user: USER_TOWER, post: POST_TOWER } as const;
   const training = (name: "user" | "post", rows: number) => {
-    const { features, bags } = sides[name];
+    const { bags } = sides[name];
     const pooled = input(`${name}_pooled`, [rows, bags.length * width]);
     return {
       pooled,
-      vectors: build(name, input(`${name}_features`, [rows, features.length]), pooled),
+      vectors: build(name, input(`${name}_features`, [rows, widthOf(sides[name])]), pooled),
     };
   };
   const user = training("user", size);
@@ -207,7 +213,7 @@ export function towerNetwork(
   agreeInTopics(parameters, settings, draws);
   const model = (name: "user" | "post"): Uint8Array => {
     const inputs: TowerInputs = sides[name];
-    const [d, slots] = [inputs.features.length, slotsOf(inputs)];
+    const [d, slots] = [widthOf(inputs), slotsOf(inputs)];
     const all = input("features", ["n", d + slots]);
     const table = parameter("table", embeddings.shape);
     const pooled = embeddings.pooled(inputs, table, ops.slice(all, 1, d, slots));

@@ -17,7 +17,7 @@ export const TwoTowerOptions = z.strictObject({
     })
     .prefault({}),
   /** How strongly vectors agree in topics before training: the one product that is known to matter. */
-  topicGain: z.number().min(0).default(3),
+  topicGain: z.number().min(0).default(5),
   batchSize: z.int().min(8).default(512),
   /** Passes over the welcomed impressions, and the most steps whatever their number: later ones add little. */
   passes: z.number().positive().default(2),
