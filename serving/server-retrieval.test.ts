@@ -215,7 +215,7 @@ test("roost evaluate reports recall of the oracle's best, by source, beside chan
   ]);
   expect(judged.code, judged.stderr).toBe(0);
   const { retrieval } = JSON.parse(judged.stdout);
-  expect(retrieval.requests).toBeGreaterThanOrEqual(20);
+  expect(retrieval.requests).toBeGreaterThanOrEqual(10);
   const { two_tower, popularity, visible_oracle, by_lot } = retrieval.recall;
   expect(by_lot.value).toBeCloseTo(500 / retrieval.eligible, 1);
   for (const { value, low, high } of [two_tower, popularity, visible_oracle]) {

@@ -31,6 +31,8 @@ const OPTIONS = {
   batchSize: 64,
   passes: 8,
   inNetworkWeight: 1,
+  authorDropout: 0.5,
+  postIdDropout: 0.5,
   learningRate: 0.01,
 } as const;
 

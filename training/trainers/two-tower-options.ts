@@ -32,19 +32,19 @@ export const TwoTowerOptions = z.strictObject({
   /** Weight of welcomed in-network impressions beside out-of-network ones: retrieval is for the latter. */
   inNetworkWeight: z.number().min(0).max(1).default(0.3),
   /** An act counts its interest ÷ (its rate to this power): rarer acts say more. */
-  rarity: z.number().min(0).max(1).default(0.5),
+  rarity: z.number().min(0).max(1).default(0.75),
   /** 0: the softmax learns who is shown and welcomes a post; 1: who welcomes it when shown. */
-  exposureCorrection: z.number().min(0).max(1).default(0.5),
+  exposureCorrection: z.number().min(0).max(1).default(1),
   /** Weight of the pairs (welcomed over shunned, shown to the same viewer) beside the softmax. */
   pairWeight: z.number().min(0).default(0.5),
   /** What a pair with negative feedback counts; one that was merely passed over counts 1. */
   negativeFeedbackWeight: z.number().min(1).default(4),
   /** Share of rows in which a bag that tells the viewer's history is left out, each by itself. */
   historyDropout: z.number().min(0).max(0.9).default(0.15),
-  /** Share of rows in which a post's author is left out as an id. */
-  authorDropout: z.number().min(0).max(1).default(0.3),
+  /** Share of rows in which a post's author is left out as an id: on days of log the ids are mostly memorised. */
+  authorDropout: z.number().min(0).max(1).default(0.95),
   /** Share of rows in which a post's own embedding is left out: a new post has none. */
-  postIdDropout: z.number().min(0).max(1).default(0.5),
+  postIdDropout: z.number().min(0).max(1).default(0.95),
 });
 export type TwoTowerOptions = z.input<typeof TwoTowerOptions>;
 export type TwoTowerSettings = z.output<typeof TwoTowerOptions>;
