@@ -34,6 +34,7 @@ const OPTIONS = {
   authorDropout: 0.5,
   postIdDropout: 0.5,
   learningRate: 0.01,
+  tableRate: 0.05,
 } as const;
 
 /** Everybody likes one of three topics and acts on it; authors write about one each. The last viewer is new. */

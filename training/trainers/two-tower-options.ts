@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** Settings of two-tower training. Chosen on days before the held-out one; docs/models.md says what each did. */
+/** Settings of two-tower training. Chosen on days before the held-out one; docs/decisions.md says what each did. */
 export const TwoTowerOptions = z.strictObject({
   engine: z.enum(["onnx", "tfjs"]).default("onnx"),
   /** Numbers in a vector. */
@@ -26,7 +26,7 @@ export const TwoTowerOptions = z.strictObject({
   learningRate: z.number().positive().default(0.003),
   /** How far matrices would shrink over the whole run without gradients, as −ln: more passes must not mean more pull. */
   totalDecay: z.number().min(0).default(0.9),
-  tableRate: z.number().positive().default(0.05),
+  tableRate: z.number().positive().default(0.003),
   /** Pull of table rows towards 0 at each of their updates. */
   tableDecay: z.number().min(0).default(0.001),
   /** Weight of welcomed in-network impressions beside out-of-network ones: retrieval is for the latter. */
