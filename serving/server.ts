@@ -340,7 +340,7 @@ function openTowers(
     await vectors.replace(user, await readBundle(`${models}/post_tower`));
   };
   if (!existsSync(`${models}/post_tower`)) {
-    logger.warn("there are no towers; strangers' posts come from the popular ones alone");
+    logger.info("there are no towers; strangers' posts come from the popular ones alone");
     return { loaded: Promise.resolve(), close: async () => {} };
   }
   const loaded = load().catch(refused);
