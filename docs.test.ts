@@ -59,7 +59,7 @@ function findings(look: (code: string, markdown: string) => Iterable<string>): s
 /** verb → its command, as `roost.ts` lists them. */
 const VERBS = new Map<string, Command>();
 for (const [, verb, path, name] of text("roost.ts").matchAll(
-  /^ {2}(\w+): \{\s+about:.*?import\("(.+?)"\)\)\.(\w+)\(\)/gms,
+  /^ {2}(\w+): \{\s+about:.*?import\("(.+?)"\)\)\.(\w+)\(/gms,
 )) {
   const { href } = new URL(path as string, import.meta.url);
   const loaded = (await import(/* @vite-ignore */ href)) as Record<string, () => Command>;

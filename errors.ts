@@ -31,7 +31,14 @@ const CODES = {
   BAD_BUNDLE: {
     status: 500,
     meaning: "a model bundle is refused",
-    remedy: "train it again with `roost train`, or restore the files it was published with",
+    remedy:
+      "train it again with `roost train`, restore the files it was published with, or take another with `roost models`",
+  },
+  PROMOTION_REFUSED: {
+    status: 409,
+    meaning: "a model may not take this place",
+    remedy:
+      "see `roost models compare`; `--force REASON` promotes all the same and keeps the reason in the history",
   },
   BAD_INDEX: {
     status: 500,
@@ -47,6 +54,11 @@ const CODES = {
     status: 500,
     meaning: "the event log no longer holds this position",
     remedy: "read it from the segments; datasets/log/reader.ts joins segments and log",
+  },
+  INTERRUPTED: {
+    status: 503,
+    meaning: "the work was stopped before its end",
+    remedy: "run it again; with a checkpoint it goes on where it stopped",
   },
   BAD_STORE: {
     status: 500,

@@ -1,6 +1,11 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
 import { RoostError } from "./errors.ts";
+import type { RetrievalJudge } from "./experiments/retrieval/judge.ts";
+
+/** Serving and training do not import each other: what judges retrieval is handed over here, loaded when it is used. */
+const judgeRetrieval: RetrievalJudge = async (question) =>
+  (await import("./training/baselines/retrieval-report.ts")).retrievalReport(question);
 
 /** verb → what it does and the file that owns it, loaded only when the verb is used. */
 const VERBS: Record<string, { about: string; load: () => Promise<Command> }> = {
@@ -25,16 +30,25 @@ const VERBS: Record<string, { about: string; load: () => Promise<Command> }> = {
     load: async () => (await import("./datasets/commands/import.ts")).importCommand(),
   },
   train: {
-    about: "train rankers on a data set and publish their bundles",
+    about: "train rankers on a data set and publish them as new versions",
     load: async () => (await import("./training/commands/train.ts")).trainCommand(),
+  },
+  models: {
+    about: "list, compare, promote, roll back and add versions of models",
+    load: async () => (await import("./training/commands/models.ts")).modelsCommand(),
   },
   evaluate: {
     about: "judge models and rankings on held-out data",
-    load: async () => (await import("./serving/commands/evaluate.ts")).evaluateCommand(),
+    load: async () =>
+      (await import("./serving/commands/evaluate.ts")).evaluateCommand(judgeRetrieval),
   },
   rank: {
     about: "print one user's ranked timeline",
     load: async () => (await import("./serving/commands/rank.ts")).rankCommand(),
+  },
+  erase: {
+    about: "remove every record of a user from a data directory that nobody serves from",
+    load: async () => (await import("./serving/commands/erase.ts")).eraseCommand(),
   },
   bench: {
     about: "run a benchmark by name",

@@ -22,6 +22,8 @@ export const DatasetManifest = z.strictObject({
   held_out_from_ms: z.number().optional(),
   /** Hours of the data's calendar ahead of UTC: days for splits begin at its midnight. */
   utc_offset_hours: z.number().default(0),
+  /** How the heavy ranker reads a viewer's own rates unless told otherwise: as of now, or as of the last midnight. */
+  viewer_rates: z.enum(["running", "daily"]).optional(),
   events: z.int(),
   impressions: z.int(),
   /** What it was made with (preset, seed, directory read …). */

@@ -5,6 +5,9 @@ import { Id } from "./ids.ts";
 /** Version of the record layout below; every stored record carries it. */
 export const EVENT_SCHEMA_VERSION = 1;
 
+/** The surface of engagements that were made where impressions are not logged: histories, other products, other sites. */
+export const ELSEWHERE = "elsewhere";
+
 const TimeMs = z.int().min(0).max(8_640_000_000_000_000);
 const Name = z.string().min(1).max(200);
 const base = {
@@ -139,7 +142,7 @@ const Engagement = z.strictObject({
   request_id: z.string().min(1).max(64).optional(),
   /** Takes the engagement back (un-favorite …). */
   undo: z.boolean().optional(),
-  /** The surface that it happened on, as in the impression. */
+  /** The surface that it happened on, as in the impression; `elsewhere` where impressions are not logged. */
   surface: Name.optional(),
 });
 
@@ -152,6 +155,9 @@ const Exposure = z.strictObject({
   variation: z.int().min(0),
   variation_key: Name,
   layer: Name.optional(),
+  /** What the arm was drawn by: attribute and the unit's value of it. Absent in records of before they were logged. */
+  hash_attribute: Name.optional(),
+  hash_value: z.string().min(1).max(1_000).optional(),
   bucket: z.number().min(0).max(1),
   reason: Name,
   propensity: z.number().min(0).max(1),
@@ -160,6 +166,9 @@ const Exposure = z.strictObject({
 });
 
 const UserDeleted = z.strictObject({ ...base, type: z.literal("user_deleted"), user_id: Id });
+
+/** Holds the place of a record that was erased, so that every other keeps its own; says nothing of what stood there. */
+const Erased = z.strictObject({ ...base, type: z.literal("erased") });
 
 /** Every record of the log, as on the wire (snake_case). Unknown keys are refused. */
 export const EventSchema = z.discriminatedUnion("type", [
@@ -178,6 +187,7 @@ export const EventSchema = z.discriminatedUnion("type", [
   Impression,
   Engagement,
   Exposure,
+  Erased,
 ]);
 
 /** One thing that happened. In code as on the wire: records are data, so they keep their snake_case names. */

@@ -109,6 +109,35 @@ export function datasetSplit(
   });
 }
 
+/**
+ * The moment that `--since` means: as `moment` takes it, or epoch milliseconds.
+ * @throws BAD_ARGUMENT on anything else
+ */
+export function sinceMoment(text: string, utcOffsetHours: number): number {
+  return /^\d{9,}$/.test(text) ? Number(text) : moment(text, "start", utcOffsetHours);
+}
+
+/**
+ * How the newest part of a data set is divided for a warm start: validation is the last day, or the last 15 % where there
+ * are not two whole days since.
+ * @throws BAD_ARGUMENT when there is no time since, or learning would reach into what is held out
+ */
+export function warmSplit(
+  data: Parameters<typeof datasetSplit>[0],
+  asked: {
+    readonly sinceMs: number;
+    readonly trainUntilMs?: number;
+    readonly validateUntilMs?: number;
+  },
+): TimeSplit {
+  const { sinceMs } = asked;
+  const until = asked.validateUntilMs ?? data.held_out_from_ms ?? data.to_ms + 1;
+  const span = until - sinceMs;
+  const validationMs = span >= 2 * DAY_MS ? DAY_MS : VALIDATION_SHARE * span;
+  const trainUntilMs = asked.trainUntilMs ?? Math.round(until - validationMs);
+  return datasetSplit({ ...data, from_ms: sinceMs }, { trainUntilMs, validateUntilMs: until });
+}
+
 /** The part that a time belongs to; undefined outside all. */
 export function partOf(split: TimeSplit, timeMs: number): keyof TimeSplit | undefined {
   const within = (range: TimeRange | undefined): boolean =>

@@ -57,6 +57,16 @@ const Manifest = z.strictObject({
     rows: z.int(),
     positives: z.record(z.string(), z.number()),
   }),
+  /** The rows that `metrics` were measured on; absent when nothing was measured. Equal checksums are the same rows. */
+  validation: z
+    .strictObject({
+      from_ms: z.number(),
+      to_ms: z.number(),
+      rows: z.int(),
+      positives: z.record(z.string(), z.number()),
+      checksum: z.string().min(1),
+    })
+    .optional(),
   seed: z.int(),
   parameters: z.int(),
   /** Training settings, for reproduction. */
@@ -174,30 +184,43 @@ function interpolate(x: readonly number[], y: readonly number[], at: number): nu
 }
 
 /**
+ * The manifest as it will be read back, with its version and checksum.
+ * @throws BAD_BUNDLE naming every field that is not right
+ */
+export function sealManifest(
+  manifest: Omit<BundleManifest, "version" | "checksum">,
+  model: Uint8Array,
+): BundleManifest {
+  const checked = CheckedUnversioned.safeParse(manifest);
+  if (!checked.success)
+    throw new RoostError(
+      "BAD_BUNDLE",
+      `${manifest.kind}: ${z.prettifyError(checked.error)}`,
+      checked.error,
+    );
+  // As JSON will give it back, so that a reader computes the same version.
+  const plain = JSON.parse(JSON.stringify(checked.data)) as typeof checked.data;
+  return { ...plain, version: bundleVersion(plain, model), checksum: sha256(model) };
+}
+
+/**
  * Writes `model.onnx` and `bundle.json` into `dir` so that a reader sees the old bundle or the new one, never a mixture:
  * both files are written and flushed in a sibling directory, which is then renamed into place. Between the two renames
- * there is no `dir` for an instant; `readBundle` waits that out.
+ * there is no `dir` for an instant; `readBundle` waits that out. `beside` holds further files by name.
  * @throws BAD_BUNDLE naming every field of the manifest that is not right; nothing is written then.
  */
 export async function writeBundle(
   dir: string,
   model: Uint8Array,
   manifest: Omit<BundleManifest, "version" | "checksum">,
+  beside: Readonly<Record<string, string | Uint8Array>> = {},
 ): Promise<BundleManifest> {
-  const checked = CheckedUnversioned.safeParse(manifest);
-  if (!checked.success)
-    throw new RoostError("BAD_BUNDLE", `${dir}: ${z.prettifyError(checked.error)}`, checked.error);
-  // As JSON will give it back, so that a reader computes the same version.
-  const plain = JSON.parse(JSON.stringify(checked.data)) as typeof checked.data;
-  const full: BundleManifest = {
-    ...plain,
-    version: bundleVersion(plain, model),
-    checksum: sha256(model),
-  };
+  const full = sealManifest(manifest, model);
   await mkdir(dirname(dir), { recursive: true });
   const pending = await mkdtemp(join(dirname(dir), `.${basename(dir)}.partial-`));
   await writeFlushed(join(pending, "model.onnx"), model);
   await writeFlushed(join(pending, "bundle.json"), `${JSON.stringify(full, null, 2)}\n`);
+  for (const [name, data] of Object.entries(beside)) await writeFlushed(join(pending, name), data);
   const retired = `${pending}.old`;
   // mkdtemp makes private directories; a bundle is as readable as its neighbours.
   await chmod(pending, 0o755);

@@ -70,6 +70,23 @@ export class DecayedCounters {
     }
   }
 
+  /** Adds the block at `from` to the one at `to`, decayed to the later of their times, and empties it. */
+  move(state: Float64Array, from: number, to: number): void {
+    const [last, other] = [state[to] as number, state[from] as number];
+    if (other === 0) return;
+    const lives = this.#rates.length;
+    const elapsed = last === 0 ? 0 : other - last;
+    state[to] = Math.max(last, other);
+    for (let l = 0; l < lives; l++) {
+      const factor = Math.exp(-Math.abs(elapsed) * (this.#rates[l] as number));
+      for (let s = 1 + l; s < this.slots; s += lives) {
+        const [old, more] = [state[to + s] as number, state[from + s] as number];
+        state[to + s] = elapsed >= 0 ? old * factor + more : old + more * factor;
+      }
+    }
+    state.fill(0, from, from + this.slots);
+  }
+
   /** The slot of a signal and half-life relative to the block's offset. */
   slot(signal: number, halfLife: HalfLife): number {
     const column = this.#column[signal] as number;

@@ -20,7 +20,15 @@ const shown = (more: Record<string, unknown> = {}) =>
     ...more,
   });
 const acted = (head: string, more: Record<string, unknown> = {}) =>
-  event({ type: "engagement", user_id: "1", post_id: "100", author_id: "2", head, ...more });
+  event({
+    type: "engagement",
+    request_id: "q",
+    user_id: "1",
+    post_id: "100",
+    author_id: "2",
+    head,
+    ...more,
+  });
 const post = (more: Record<string, unknown> = {}) =>
   event({ type: "post_created", post_id: "100", author_id: "2", ...more });
 const follow = (from: string, to: string, timeMs: number, type = "follow") =>

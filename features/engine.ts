@@ -1,4 +1,4 @@
-import type { Event, EventOf } from "../datasets/events.ts";
+import { ELSEWHERE, type Event, type EventOf } from "../datasets/events.ts";
 import { estimateTopics } from "./content-topics.ts";
 import { type Entity, GLOBAL_KEY, pairKey, type StateEditor, TOPICS_PER_POST } from "./entities.ts";
 import { authoredBy, isCreated, POST } from "./families/post-content.ts";
@@ -24,6 +24,7 @@ const placed = (has: (family: FeatureFamily) => boolean): Map<Entity, Placed[]> 
 };
 const SIGNAL_FAMILIES = placed((family) => family.onSignal !== undefined);
 const TOPIC_SIGNAL_FAMILIES = placed((family) => family.onTopicSignal !== undefined);
+const ELSEWHERE_FAMILIES = placed((family) => family.onElsewhere !== undefined);
 const POST_FAMILIES = placed((family) => family.onPost !== undefined);
 const EVENT_FAMILIES = placed((family) => family.onEvent !== undefined);
 
@@ -39,7 +40,9 @@ export function applyEvent(state: StateEditor, event: Event): void {
     case "engagement": {
       const fact = engagementFact(event);
       if (fact === undefined) return;
-      applySignal(state, event, fact);
+      // Rates are per impression: what happened where none are logged must not raise them.
+      if (event.surface === ELSEWHERE) applyElsewhere(state, event, fact);
+      else applySignal(state, event, fact);
       applyPlain(state, "user", event.user_id, event, "subject");
       return;
     }
@@ -90,6 +93,37 @@ function applySignal(
     for (const { family, at } of TOPIC_SIGNAL_FAMILIES.get("user") ?? [])
       family.onTopicSignal?.(user, at, fact, topic, share);
   }
+}
+
+/** An engagement on the surface `elsewhere` counts apart from what impressions led to. */
+function applyElsewhere(state: StateEditor, event: EventOf<"engagement">, fact: SignalFact): void {
+  elsewhere(state, "global", GLOBAL_KEY, fact, 1);
+  elsewhere(state, "user", event.user_id, fact, 1);
+  elsewhere(state, "post", event.post_id, fact, 1);
+  if (event.author_id !== undefined) {
+    elsewhere(state, "author", event.author_id, fact, 1);
+    elsewhere(state, "user_author", pairKey(event.user_id, event.author_id), fact, 1);
+  }
+  const post = state.get("post", event.post_id);
+  if (!isCreated(post)) return;
+  for (let i = 0; i < TOPICS_PER_POST; i++) {
+    const topic = post[POST.topics + 2 * i] as number;
+    if (topic === 0) break;
+    const share = post[POST.topics + 2 * i + 1] as number;
+    elsewhere(state, "user_topic", pairKey(event.user_id, String(topic)), fact, share);
+  }
+}
+
+function elsewhere(
+  state: StateEditor,
+  entity: Entity,
+  key: string,
+  fact: SignalFact,
+  share: number,
+): void {
+  const vector = state.edit(entity, key);
+  for (const { family, at } of ELSEWHERE_FAMILIES.get(entity) ?? [])
+    family.onElsewhere?.(vector, at, fact, share);
 }
 
 /** The newest statement about a pair holds, whatever the order of arrival; followers are counted when it changes. */

@@ -27,6 +27,8 @@ export interface RowContext {
   interests: ViewerInterests | undefined;
   /** Where the author's topics begin in `author`. */
   authorTopicsAt: number;
+  /** Where the counts of what the viewer did elsewhere begin in `user`. */
+  userElsewhereAt: number;
 }
 
 /** A topic as one request meets it; what families compute of it is the same for every post and kept here. */
@@ -75,6 +77,8 @@ export interface FeatureFamily {
     topic: number,
     share: number,
   ): void;
+  /** An engagement on the surface `elsewhere`: made outside of the rankings whose impressions are logged. */
+  onElsewhere?(state: Float64Array, at: number, fact: SignalFact, share: number): void;
   /** A new post that concerns this entity, with its topics estimated. */
   onPost?(state: Float64Array, at: number, timeMs: number, post: Float64Array): void;
   /** Any other event that concerns this entity. `role`: which id of the event the entity is. */

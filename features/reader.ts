@@ -1,5 +1,6 @@
 import { hash32 } from "../datasets/random.ts";
 import { type Entity, GLOBAL_KEY, pairKey, type StateView, TOPICS_PER_POST } from "./entities.ts";
+import { userElsewhere } from "./families/elsewhere.ts";
 import { followList } from "./families/follow-list.ts";
 import { globalRate } from "./families/global.ts";
 import { isCreated, POST } from "./families/post-content.ts";
@@ -365,5 +366,6 @@ function emptyContext(): RowContext {
     topics: new Array(TOPICS_PER_POST).fill(NO_TOPIC),
     interests: undefined,
     authorTopicsAt: INTEREST_OFFSETS.authorTopics,
+    userElsewhereAt: offsetOf(userElsewhere),
   };
 }

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { random } from "../datasets/random.ts";
 import { applyEvent } from "./engine.ts";
 import { ENTITIES, type Entity, TOPICS_PER_POST } from "./entities.ts";
+import { userElsewhere } from "./families/elsewhere.ts";
 import { globalRates } from "./families/global.ts";
 import { postContent } from "./families/post-content.ts";
 import { authorTopics } from "./families/topic-shares.ts";
@@ -40,6 +41,7 @@ const EMPTY: RowContext = {
   topics: [],
   interests: undefined,
   authorTopicsAt: 0,
+  userElsewhereAt: 0,
 };
 
 /** A context whose vectors hold plausible but random numbers. */
@@ -78,6 +80,7 @@ function randomContext(seed: number): RowContext {
     topics,
     interests: undefined,
     authorTopicsAt: OFFSETS.get(authorTopics) as number,
+    userElsewhereAt: OFFSETS.get(userElsewhere) as number,
   };
 }
 

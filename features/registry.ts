@@ -4,6 +4,14 @@ import { ENTITIES, type Entity } from "./entities.ts";
 import { affinity, authorAffinity } from "./families/affinity.ts";
 import { authorEngagement } from "./families/author-engagement.ts";
 import { authorProfile } from "./families/author-profile.ts";
+import { userDaily, userSurfaceDaily } from "./families/daily.ts";
+import {
+  authorElsewhere,
+  postElsewhere,
+  userAuthorElsewhere,
+  userElsewhere,
+  userTopicElsewhere,
+} from "./families/elsewhere.ts";
 import { followList } from "./families/follow-list.ts";
 import { globalRates } from "./families/global.ts";
 import { postContent } from "./families/post-content.ts";
@@ -46,6 +54,13 @@ export const FAMILIES: readonly FeatureFamily[] = [
   recentEngagements,
   affinity,
   authorAffinity,
+  userElsewhere,
+  postElsewhere,
+  authorElsewhere,
+  userAuthorElsewhere,
+  userTopicElsewhere,
+  userDaily,
+  userSurfaceDaily,
 ];
 
 /** Columns of entity ids that models embed by hash; see `reader.ts`. */

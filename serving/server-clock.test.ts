@@ -1,10 +1,10 @@
-import { readFile } from "node:fs/promises";
+import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readManifest } from "../datasets/dataset.ts";
 import { previewRanking } from "./rank-service.ts";
 import { servedItems } from "./served-record.ts";
-import { type TestServer, testServer } from "./space.fixture.ts";
+import { freshSpace, type TestServer, testServer } from "./space.fixture.ts";
 
 const MONTH_MS = 30 * 86_400_000;
 const storedMs = async (dir: string): Promise<number> =>
@@ -52,6 +52,29 @@ test("events take the world's time and move where the next start begins", async 
   await first.close();
   const second = await testServer({ dir: first.dir, atMs: MONTH_MS });
   expect(second.startedMs).toBe(at);
+});
+
+test("a server that is killed before its clock was written starts at its last event", async () => {
+  const first = await testServer();
+  const users = [...first.parts.graph.users()];
+  for (let i = 0; i < 5; i++) {
+    first.advance(100);
+    await first.send([{ type: "follow", user_id: users[i], target_id: users[i + 1] }]);
+  }
+  const at = first.startMs + 500;
+  // What a crash leaves behind: the log is on disk, the clock has been written once.
+  const crashed = await freshSpace();
+  await first.close();
+  for (const name of ["log", "state"])
+    await cp(join(first.dir, name), join(crashed, name), { recursive: true });
+  await writeFile(join(crashed, "clock.json"), JSON.stringify({ world_ms: first.startMs + 100 }));
+  const second = await testServer({ dir: crashed, atMs: MONTH_MS });
+  expect(second.startedMs).toBe(at);
+  const before = await timelines(second);
+  await second.close();
+  const third = await testServer({ dir: crashed, atMs: 2 * MONTH_MS });
+  expect(third.startedMs).toBe(at);
+  expect(await timelines(third)).toEqual(before);
 });
 
 test("on the wall clock events keep their own time, and one from the future is refused", async () => {

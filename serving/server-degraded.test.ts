@@ -99,6 +99,35 @@ test("a required part that fails is a 502 problem that tells no inner detail, an
   expect((await server.rank({ user_id: nextViewer() })).degraded).toEqual([]);
 });
 
+test("a ranking that fails leaves the components that it came to in its log line and in the metrics", async () => {
+  vi.spyOn(PostStore.prototype, "get").mockImplementation(() => {
+    throw new Error("no posts");
+  });
+  const before = { failures: await counted("given"), lines: server.lines.length };
+  const answer = await server.post("/v1/rank", {
+    user_id: nextViewer(),
+    product: "for_you",
+    limit: 5,
+    candidate_post_ids: ["1"],
+  });
+  expect(answer.status).toBe(502);
+  const line = server.lines.slice(before.lines).find(({ msg }) => msg === "ranked");
+  expect(line).toMatchObject({
+    status: 502,
+    code: "COMPONENT_FAILED",
+    items: 0,
+    degraded: ["given:failed"],
+    pipeline_ms: expect.any(Number),
+    weights_checksum: expect.any(String),
+  });
+  const names = Object.keys(line?.components as object);
+  expect(names).toEqual(expect.arrayContaining(["viewer_graph", "viewer_history", "given"]));
+  // What comes after the failed component never ran.
+  for (const later of ["post_core", "light_model", "heavy_model"])
+    expect(names).not.toContain(later);
+  expect(await counted("given")).toBe(before.failures + 1);
+});
+
 test("a server without models serves newest first and says that it is not ready", async () => {
   const bare = await testServer({ settings: { modelDir: "/nonexistent" } });
   const page = await bare.rank({ user_id: nextViewer() });

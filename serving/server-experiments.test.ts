@@ -96,6 +96,8 @@ test("the log holds one exposure per unit and arm, a second request adds none, a
       variation: arm(pages[i] as RankResponse),
       variation_key: arm(pages[i] as RankResponse) === 0 ? "control" : "favorites",
       layer: "ranking-weights",
+      hash_attribute: "user_id",
+      hash_value: [first, second][i],
       propensity: 0.5,
     });
     expect(exposure.bucket < 0.5).toBe(exposure.variation === 0);
@@ -227,6 +229,38 @@ test("a version that the API put in force outlives a restart with the unchanged 
   await first.close();
   const second = await testServer({ dir: first.dir, settings: { experimentsFile: DEMO } });
   expect((await second.rank({ user_id })).experiments).toEqual([]);
+});
+
+test("a sticky arm outlives a restart and a change of the split; a deleted user is drawn anew", async () => {
+  const dir = await freshSpace();
+  const file = join(dir, "experiments.yaml");
+  const text = (await readFile(DEMO, "utf8")).replace(
+    "hashAttribute: user_id",
+    "hashAttribute: user_id\n    sticky: true",
+  );
+  const split = (control: string, favorites: string): string =>
+    text
+      .replace("weight: 0.5", `weight: ${control}`)
+      .replace(
+        "- key: favorites\n        weight: 0.5",
+        `- key: favorites\n        weight: ${favorites}`,
+      );
+  const settings = { experimentsFile: file };
+  await writeFile(file, split("1", "0"));
+  const first = await testServer({ dir, settings });
+  const [kept, deleted, fresh] = viewers.slice(0, 3) as [string, string, string];
+  expect(arm(await first.rank({ user_id: kept }))).toBe(0);
+  expect(arm(await first.rank({ user_id: deleted }))).toBe(0);
+  await first.close();
+
+  await writeFile(file, split("0", "1"));
+  const second = await testServer({ dir, settings });
+  expect(arm(await second.rank({ user_id: kept }))).toBe(0);
+  expect(arm(await second.rank({ user_id: deleted }))).toBe(0);
+  expect(arm(await second.rank({ user_id: fresh }))).toBe(1);
+  await second.send([{ type: "user_deleted", user_id: deleted }]);
+  expect(arm(await second.rank({ user_id: deleted }))).toBe(1);
+  expect(arm(await second.rank({ user_id: kept }))).toBe(0);
 });
 
 test("a broken experiments file at the first start is refused with its problems; nothing stays open", async () => {

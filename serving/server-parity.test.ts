@@ -6,7 +6,8 @@ import { SegmentRoller } from "../datasets/log/roller.ts";
 import { readSegments } from "../datasets/log/segments.ts";
 import { type Random, random, shuffle } from "../datasets/random.ts";
 import { openDataDir } from "../datasets/storage/data-dir.ts";
-import { type BundleManifest, readBundle } from "../features/bundle.ts";
+import type { BundleManifest } from "../features/bundle.ts";
+import { readChampion } from "../features/models/champion.ts";
 import type { IdColumn } from "../features/registry.ts";
 import { Replay } from "../features/replay.ts";
 import { InlineSession } from "./inference/inline-session.ts";
@@ -22,7 +23,7 @@ const IN_ORDER_ONLY = new Set([
 ]);
 
 const heavyManifest = async (dir: string): Promise<BundleManifest> =>
-  (await readBundle(join(dir, "models", "heavy"))).manifest;
+  (await readChampion(join(dir, "models", "heavy"))).manifest;
 
 /** Puts everything that a closed server logged into segments. */
 async function roll(dir: string): Promise<void> {

@@ -214,7 +214,7 @@ test("roost evaluate reports recall of the oracle's best, by source, beside chan
     "--json",
   ]);
   expect(judged.code, judged.stderr).toBe(0);
-  const { retrieval } = JSON.parse(judged.stdout);
+  const { two_tower: retrieval } = JSON.parse(judged.stdout);
   expect(retrieval.requests).toBeGreaterThanOrEqual(10);
   const { two_tower, popularity, visible_oracle, by_lot } = retrieval.recall;
   expect(by_lot.value).toBeCloseTo(500 / retrieval.eligible, 1);

@@ -3,13 +3,14 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
 import { hasDataset, readManifest } from "../datasets/dataset.ts";
+import type { EventLog } from "../datasets/log/event-log.ts";
 import { SegmentRoller } from "../datasets/log/roller.ts";
 import { type DataDir, openDataDir } from "../datasets/storage/data-dir.ts";
+import { openLmdb } from "../datasets/storage/lmdb.ts";
 import { RoostError } from "../errors.ts";
 import { exposureLogger } from "../experiments/assignment/exposure-logger.ts";
-import { memoryStickyStore } from "../experiments/assignment/sticky-store.ts";
+import { lmdbStickyStore } from "../experiments/assignment/lmdb-sticky-store.ts";
 import { readBundle } from "../features/bundle.ts";
-import { checkBundle } from "../features/check-bundle.ts";
 import type { StateView } from "../features/entities.ts";
 import { AfterAnswers } from "./after-answers.ts";
 import { logExposures } from "./effects/log-exposures.ts";
@@ -17,16 +18,17 @@ import { logServed } from "./effects/log-served.ts";
 import { type App, createApp } from "./http/app.ts";
 import type { ServerClock } from "./http/services.ts";
 import { closeGracefully } from "./http/shutdown.ts";
-import { ModelSlot } from "./inference/model-slot.ts";
 import type { StartSession } from "./inference/start-session.ts";
+import type { KeptRanking } from "./kept-ranking.ts";
 import { createMetrics } from "./metrics/metrics.ts";
+import { leaseAll, openModels, STAGES } from "./open-models.ts";
 import { cursorSecret } from "./paging/cursor-secret.ts";
 import { pager } from "./paging/pager.ts";
 import { RankingStore } from "./paging/ranking-store.ts";
-import type { ModelStage } from "./pipeline/home-query.ts";
 import { following } from "./pipelines/following.ts";
 import { forYou } from "./pipelines/for-you.ts";
-import { createRankService, type KeptRanking, type RankParts } from "./rank-service.ts";
+import type { RankParts } from "./rank-parts.ts";
+import { createRankService } from "./rank-service.ts";
 import type { Settings } from "./settings.ts";
 import { MACHINE_TIME, type Time, WorldClock, wallClock } from "./state/clock.ts";
 import { EventIntake } from "./state/event-intake.ts";
@@ -37,9 +39,8 @@ import { EXPERIMENTS_KIND } from "./versions/experiments-kind.ts";
 import { LiveConfig, type ReloadReport } from "./versions/live-config.ts";
 import { VersionStore } from "./versions/version-store.ts";
 import { type FileWatch, watchFile } from "./versions/watch-file.ts";
-import { keepEffectiveWeights, WEIGHTS_KIND } from "./versions/weights-kind.ts";
+import { WEIGHTS_KIND, weightsKeeper } from "./versions/weights-kind.ts";
 
-const STAGES = ["light", "heavy"] as const satisfies readonly ModelStage[];
 /** One request in fifty logs every candidate that it scored: enough to rescore offline, little to store. */
 const CANDIDATE_LOG_SHARE = 0.02;
 const SECOND_MS = 1_000;
@@ -110,19 +111,24 @@ async function open(
       logger.error({ err: error }, `${what} failed`);
   const dir = openDataDir(settings.dataDir, "own");
   opened.push(() => dir.close());
-  const clock = openClock(settings, dir, time);
-  const startedMs = clock.nowMs();
   const { log, live, close } = await openState(dir, (reason) =>
     logger.warn({ reason }, "state is built anew from the log"),
   );
   opened.push(close);
+  const clock = await openClock(settings, dir, time, log, opened);
+  const startedMs = clock.nowMs();
   const { broadcast, features } = live;
+
+  const stickyRoot = openLmdb(dir.at("sticky"));
+  opened.push(() => stickyRoot.close());
+  const sticky = lmdbStickyStore(stickyRoot);
+  live.onUserDeleted((userId) => sticky.forget(userId));
 
   const consumer = new LogConsumer(live, { segments: dir.segments, log });
   opened.push(() => consumer.close());
   await consumer.start((error) => logger.fatal({ err: error }, "the log consumer stopped"));
 
-  const slots = await openModels(settings, dir, logger, options, opened);
+  const slots = await openModels(settings, dir, logger, options.startSession, opened);
   const vectors = new PostVectors({
     posts: broadcast.posts,
     features,
@@ -175,6 +181,7 @@ async function open(
     capacity: settings.rankingsKept,
   });
   live.onUserDeleted((userId) => rankings.forget(({ query }) => query.viewerId === userId));
+  const keepWeights = weightsKeeper(versions);
   const rank: RankParts = {
     pipelines: {
       for_you: forYou(broadcast, features, effects, vectors),
@@ -185,13 +192,13 @@ async function open(
     history: broadcast.history,
     clock,
     pager: pager(rankings, settings.cursorSecret ?? cursorSecret(dir.path)),
-    sticky: memoryStickyStore(),
+    sticky,
     weights: () => weights.current().value,
     experiments: () => experiments.current().value,
     lease: () => leaseAll(slots),
     logPosition: () => live.position,
     write: (events) => intake.write(events),
-    keepWeights: (effective) => keepEffectiveWeights(versions, effective, clock.nowMs()),
+    keepWeights: (effective) => keepWeights(effective, clock.nowMs()),
     defaultDeadlineMs: settings.defaultDeadlineMs,
     now: () => performance.now(),
     after,
@@ -265,61 +272,29 @@ async function open(
   };
 }
 
-function openClock(settings: Settings, dir: DataDir, time: Time): ServerClock {
+/** As many records as a server can write between two writes of its clock. */
+const CLOCK_RECORDS = 10_000;
+
+async function openClock(
+  settings: Settings,
+  dir: DataDir,
+  time: Time,
+  log: EventLog,
+  opened: (() => unknown)[],
+): Promise<ServerClock> {
   if (settings.clock === "wall") return wallClock(time.wallMs);
   const firstMs = hasDataset(dir.path) ? readManifest(dir.path).held_out_from_ms : undefined;
   const startedAt = time.monotonicMs();
-  return new WorldClock(
+  const clock = new WorldClock(
     dir.at("clock.json"),
     firstMs ?? time.wallMs(),
     () => time.monotonicMs() - startedAt,
   );
-}
-
-/** Parts of fewer rows cost more in handing over than a second worker saves. */
-const SPLIT_ROWS = 150;
-/** A model this small scores 1,000 rows in under a millisecond, less than handing them to a worker and back costs. */
-const INLINE_PARAMETERS = 10_000;
-
-/** One slot a stage, filled from its bundle where there is one; an edited bundle takes the place of the old. */
-async function openModels(
-  settings: Settings,
-  dir: DataDir,
-  logger: Logger,
-  { startSession }: ServerOptions,
-  opened: (() => unknown)[],
-): Promise<Record<ModelStage, ModelSlot>> {
-  const pool = {
-    workers: settings.inferenceWorkers,
-    threadsPerRun: settings.inferenceThreads,
-    splitRows: SPLIT_ROWS,
-    inlineParameters: INLINE_PARAMETERS,
-    ...(startSession && { startSession }),
-  };
-  const slots = { light: new ModelSlot(pool), heavy: new ModelSlot(pool) };
-  for (const stage of STAGES) {
-    const bundleDir = `${settings.modelDir ?? dir.at("models")}/${stage}`;
-    const load = async (): Promise<void> => {
-      const bundle = await readBundle(bundleDir);
-      checkBundle(bundle.manifest);
-      await slots[stage].replace(bundle);
-      logger.info({ stage, version: bundle.manifest.version }, "model in place");
-    };
-    opened.push(() => slots[stage].close());
-    if (!existsSync(bundleDir)) {
-      logger.warn({ stage }, "there is no model; the stage is skipped");
-      continue;
-    }
-    await load();
-    const watch = watchFile(`${bundleDir}/bundle.json`, load, (error) =>
-      logger.error(
-        { stage, problem: error.message },
-        "a new bundle was refused; the old one serves on",
-      ),
-    );
-    opened.push(() => watch.close());
-  }
-  return slots;
+  opened.push(() => clock.close());
+  const fromSeq = Math.max(log.firstSeq(), log.lastSeq() - CLOCK_RECORDS + 1);
+  const tail = await log.read({ fromSeq, limit: CLOCK_RECORDS });
+  await clock.recover(tail.map(({ time_ms }) => time_ms));
+  return clock;
 }
 
 /**
@@ -350,18 +325,6 @@ function openTowers(
     close: async () => {
       await watch.close();
       await loaded;
-    },
-  };
-}
-
-function leaseAll(slots: Record<ModelStage, ModelSlot>): ReturnType<RankParts["lease"]> {
-  const light = slots.light.lease();
-  const heavy = slots.heavy.lease();
-  return {
-    models: { ...(light && { light }), ...(heavy && { heavy }) },
-    release: () => {
-      light?.release();
-      heavy?.release();
     },
   };
 }

@@ -104,7 +104,7 @@ export const SettingsSchema = z.strictObject({
     ),
   apiToken: Token.optional().describe("Asked of every /v1 request when set"),
   operatorToken: Token.optional().describe(
-    "Asked for weight overrides, explain and version moves when set",
+    "Asked for weight overrides, forced arms, explain and version moves when set",
   ),
 });
 

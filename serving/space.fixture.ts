@@ -13,7 +13,7 @@ import { openLmdbEventLog } from "../datasets/log/lmdb-event-log.ts";
 import { readLog } from "../datasets/log/reader.ts";
 import { openDataDir } from "../datasets/storage/data-dir.ts";
 import type { RankRequest, RankResponse } from "./http/schemas.ts";
-import type { RankParts } from "./rank-service.ts";
+import type { RankParts } from "./rank-parts.ts";
 import { openServer, type Server, type ServerOptions } from "./server.ts";
 import { loadSettings, type Settings } from "./settings.ts";
 import { rebuildState } from "./state/open-state.ts";

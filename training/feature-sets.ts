@@ -1,7 +1,21 @@
 import { FEATURE_NAMES, type IdColumn } from "../features/registry.ts";
 
-/** What the heavy ranker may use: everything. Features that a data set never varies are left out when training. */
-export const HEAVY_FEATURES: readonly string[] = FEATURE_NAMES;
+/** How the heavy ranker reads what a viewer did before: up to the moment, or up to the last midnight. */
+export type ViewerRates = "running" | "daily";
+
+/** What moves with every action of the viewer, pairs with authors and topics included. */
+const RUNNING =
+  /^(user|user_media|user_surface|user_topic|user_author)\.\w+_(30m|1d|50d)$|^affinity\.(engaged_topics|likeness|author_likeness)$/;
+const DAILY = /^user(_surface)?_daily\./;
+
+/**
+ * What the heavy ranker may use: everything but one of the two kinds of viewer rates. Features that a data set never
+ * varies are left out when training.
+ */
+export function heavyFeatures(rates: ViewerRates): readonly string[] {
+  const other = rates === "daily" ? RUNNING : DAILY;
+  return FEATURE_NAMES.filter((name) => !other.test(name));
+}
 export const HEAVY_IDS: readonly IdColumn[] = ["author", "topic", "language", "surface", "media"];
 
 /** The light ranker's few: cheap to read for thousands of candidates, one or two of every group. */
@@ -34,6 +48,9 @@ export const LIGHT_FEATURES: readonly string[] = [
   "user_post.language_match",
   "affinity.followed_topics",
   "affinity.likeness",
+  "user_elsewhere.long_view_rate_50d",
+  "post_elsewhere.long_view_rate_50d",
+  "author_elsewhere.long_view_rate_50d",
   "surface.click_rate_50d",
   "user_surface.click_rate_50d",
 ];

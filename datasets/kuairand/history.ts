@@ -1,4 +1,4 @@
-import type { EventOf } from "../events.ts";
+import { ELSEWHERE, type EventOf } from "../events.ts";
 import { dayStart } from "../split.ts";
 import { findColumns, idOf, wholeNumber } from "./columns.ts";
 import { readCsv } from "./csv.ts";
@@ -22,11 +22,11 @@ export interface History {
  * Reads the lists of what users last watched, liked and watched long before the log begins.
  *
  * The lists have an order but no times except the last one, so times are interpolated: the user's impressions are
- * taken as evenly spread from the first day of the file to `last_time_ms`. Only likes and long watches become
- * events, as engagements without a request_id and without an impression: they seed state (who likes which author and
- * topic) and cannot become training rows, since rows are impressions. Plain watches become none: clicks and the
- * other signals of those impressions are unknown, and impressions without them would read as "shown and ignored".
- * Anything that divides engagements by impressions has to count only engagements that carry a request_id.
+ * taken as evenly spread from the first day of the file to `last_time_ms`. Watches become `video_view`, likes `favorite`
+ * and long watches `long_view` engagements on the surface `elsewhere`, without a request_id and without an impression: they seed state (who watches
+ * what, and how long) and cannot become training rows, since rows are impressions. They become no impressions: clicks
+ * and the other signals are unknown, and impressions without them would read as "shown and ignored". Of long watches
+ * those are taken that have a place among the listed watches: a rate needs both.
  */
 export async function readHistories(
   file: string,
@@ -80,6 +80,7 @@ export async function readHistories(
                 post_id: videoId,
                 author_id: (known.videos.get(videoId) as Video).authorId,
                 head,
+                surface: ELSEWHERE,
               }),
             );
           await onHistory({ userId, impressions, engagements });
@@ -90,13 +91,13 @@ export async function readHistories(
 }
 
 interface Timed {
-  readonly head: "favorite" | "long_view";
+  readonly head: "favorite" | "long_view" | "video_view";
   readonly videoId: string;
   readonly timeMs: number;
 }
 
 /**
- * Times for the listed likes and long watches, oldest first. A video that the watch list holds too gets that place;
+ * Times for the listed watches, likes and long watches, oldest first. A video that the watch list holds too gets that place;
  * each list is the last 50 of its own kind, so its older part lies before the watch list and is spread backwards at
  * the rate that the matched part shows, never before `firstMs`.
  */
@@ -109,7 +110,11 @@ export function timed(
   const { watched } = lists;
   const stepMs = Math.max(0, lastMs - firstMs) / Math.max(impressions, watched.length, 1);
   const placeMs = (back: number): number => Math.round(lastMs - back * stepMs);
-  const all: Timed[] = [];
+  const all: Timed[] = watched.map((videoId, i) => ({
+    head: "video_view",
+    videoId,
+    timeMs: placeMs(watched.length - 1 - i),
+  }));
   for (const head of ["favorite", "long_view"] as const) {
     const videos = lists[head];
     const newestFirst: Timed[] = [];
@@ -122,6 +127,11 @@ export function timed(
       if (watched[i] === videos[videos.length - 1 - newestFirst.length])
         place(watched.length - 1 - i);
     const matched = newestFirst.length;
+    // Long views are counted per view, and of the views before the list nothing is known.
+    if (head === "long_view") {
+      all.push(...newestFirst.reverse());
+      continue;
+    }
     const older = videos.length - matched;
     const watchesPerMatch = watched.length > 0 ? watched.length / Math.max(matched, 1) : Infinity;
     const room = Math.max(0, impressions - watched.length) / Math.max(older, 1);

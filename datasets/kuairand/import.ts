@@ -51,6 +51,8 @@ export async function importKuaiRand(options: ImportOptions): Promise<ImportRepo
       from_ms: facts.firstImpressionMs,
       to_ms: facts.lastMs,
       utc_offset_hours: CHINA_OFFSET_MINUTES / 60,
+      // Some seven impressions a viewer: running rates would say more about the last of them than about the viewer.
+      viewer_rates: "daily",
       events: Object.values(report.events).reduce((sum, count) => sum + count, 0),
       impressions: report.impressions,
       made_with: {

@@ -113,6 +113,7 @@ function parse(
   if (video === undefined) return "unknown video";
 
   const tab = at("tab");
+  const surface = tab === undefined || tab === "" ? {} : { surface: tab.slice(0, 200) };
   const subject = { user_id: userId, post_id: videoId, author_id: video.authorId };
   const outcome = (head: HeadName): EventOf<"engagement"> => ({
     type: "engagement",
@@ -120,6 +121,7 @@ function parse(
     ...subject,
     head,
     request_id: requestId,
+    ...surface,
   });
   const engagements = heads.map(outcome);
   if (playMs > 0) engagements.push({ ...outcome("dwell_seconds"), value: playMs / 1000 });
@@ -131,7 +133,7 @@ function parse(
       ...subject,
       position: 0,
       policy: at("is_rand") === "1" ? "random" : "standard",
-      ...(tab === undefined || tab === "" ? {} : { surface: tab.slice(0, 200) }),
+      ...surface,
     },
     engagements,
     durationMs: wholeNumber(at("duration_ms"), MAX_PLAY_MS),

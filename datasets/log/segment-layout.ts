@@ -24,6 +24,7 @@ export const EVENT_TYPES = [
   "impression",
   "engagement",
   "exposure",
+  "erased",
 ] as const satisfies readonly EventType[];
 
 export const HEAD_NAMES: readonly string[] = ENGAGEMENT_HEADS.map((head) => head.name);

@@ -2,6 +2,7 @@ import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs"
 import path from "node:path";
 import { RoostError } from "../../errors.ts";
 import { takeLockFile } from "./lock-file.ts";
+import { finishReplacement } from "./replacement.ts";
 
 /** The directory of one space: everything that a Roost process keeps on disk. */
 export interface DataDir {
@@ -18,8 +19,8 @@ export interface DataDir {
 }
 
 /**
- * Opens a data directory. `own` makes it if needed and takes its `lock` file, so that only one process writes;
- * `read` opens what is there beside an owner.
+ * Opens a data directory. `own` makes it if needed and takes its `lock` file, so that only one process writes, and
+ * finishes a replacement of files that a crash interrupted; `read` opens what is there beside an owner.
  * @throws DATA_DIR_LOCKED when a living process owns it
  * @throws BAD_ARGUMENT when it is no usable directory
  */
@@ -40,6 +41,12 @@ export function openDataDir(dir: string, mode: "own" | "read"): DataDir {
       );
     }
     close = lock.release;
+    try {
+      finishReplacement(absolute);
+    } catch (error) {
+      close();
+      throw error;
+    }
   }
   return {
     path: absolute,

@@ -64,13 +64,28 @@ describe("the exposure logger", () => {
       variation: 1,
       variation_key: "treatment",
       layer: "ranking",
+      hash_attribute: "user_id",
+      hash_value: "7",
       bucket: 0.7,
       reason: "assigned",
       propensity: 0.5,
       config_version: "v1",
       request_id: "r1",
     });
+    expect(events.map(({ hash_attribute, hash_value }) => [hash_attribute, hash_value])).toEqual([
+      ["user_id", "7"],
+      ["user_id", "7"],
+      ["user_id", "8"],
+      ["device", "7"],
+    ]);
     for (const event of events) expect(EventSchema.safeParse(event).success).toBe(true);
+  });
+
+  test("a record of before attribute and value were logged is still a valid event", async () => {
+    const { events, sink } = recorder();
+    await exposureLogger(sink).log(show([assignment()]));
+    const { hash_attribute: _, hash_value: __, ...old } = events[0] as EventOf<"exposure">;
+    expect(EventSchema.parse(old)).toEqual(old);
   });
 
   test("never writes forced or excluded units", async () => {

@@ -127,6 +127,8 @@ function exposureEvent(
     experiment: assignment.key,
     variation: assignment.variation,
     variation_key: assignment.variationKey,
+    hash_attribute: assignment.hashAttribute,
+    hash_value: assignment.hashValue,
     bucket: assignment.bucket as number,
     reason: assignment.reason,
     propensity: assignment.propensity as number,

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { random } from "../../datasets/random.ts";
-import { type Gain, ndcgAtK, ndcgMetric } from "./ndcg.ts";
+import { type Gain, ndcgAtK, ndcgMetric, ndcgOfOrder } from "./ndcg.ts";
 
 const oneList = (scores: number[], labels: number[]) => ({
   scores: Float64Array.from(scores),
@@ -74,4 +74,27 @@ test("is undefined without any list or gain", () => {
   expect(() => ndcgAtK({ ...oneList([1], [1]), weights: Float64Array.of(1) }, 5)).toThrow(
     /weights/,
   );
+});
+
+test("a given order has the NDCG of scores that put the rows in it", () => {
+  const gains = Float64Array.of(0.2, 3, 0, 1.5, 0.7, 2);
+  const order = [4, 1, 0, 5, 2, 3];
+  const scores = new Float64Array(6);
+  order.forEach((row, place) => {
+    scores[row] = -place;
+  });
+  for (const k of [1, 2, 3, 5, 6, 50])
+    expect(ndcgOfOrder(gains, order, k)).toBeCloseTo(
+      ndcgAtK({ scores, labels: gains, groups: new Int32Array(6) }, k),
+      12,
+    );
+});
+
+test("an order that stops early earns nothing where it is silent, and bad input is named", () => {
+  const gains = Float64Array.of(1, 1, 1);
+  expect(ndcgOfOrder(gains, [0], 3)).toBeCloseTo(1 / (1 + 1 / Math.log2(3) + 1 / 2), 12);
+  expect(ndcgOfOrder(new Float64Array(2), [0, 1], 2)).toBeNaN();
+  expect(() => ndcgOfOrder(gains, [0], 0)).toThrow(/k is 0/);
+  expect(() => ndcgOfOrder(gains, [7], 3)).toThrow(/order\[0\] is 7/);
+  expect(() => ndcgOfOrder(Float64Array.of(1, -1), [0], 1)).toThrow(/gains\[1\] is -1/);
 });

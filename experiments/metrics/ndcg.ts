@@ -1,3 +1,4 @@
+import { RoostError } from "../../errors.ts";
 import { prepareListMean, type RankedList } from "./list-mean.ts";
 import type { Metric } from "./metric.ts";
 import type { ScoredRows } from "./scored-rows.ts";
@@ -38,10 +39,43 @@ function ndcg(list: RankedList, k: number, toGain: (label: number) => number): n
     dcg += (runGain / (end - start)) * discounts;
     start = end;
   }
+  const ideal = idealDcg(gains, top);
+  return ideal > 0 ? dcg / ideal : Number.NaN;
+}
+
+/**
+ * Linear NDCG@k of one page: the DCG of the first k places of `order`, rows of `gains` and best first, ÷ that of the best
+ * possible order of all rows. A page shorter than k earns nothing in its missing places. NaN when no gain is positive.
+ * @param gains finite amounts ≥ 0, [n]
+ * @throws BAD_METRIC_INPUT for k that is no positive integer, a gain out of range, or a row that `gains` lacks
+ * Source: as `ndcgAtK`; the order is given, so there are no ties.
+ */
+export function ndcgOfOrder(gains: Float64Array, order: ArrayLike<number>, k: number): number {
+  if (!Number.isInteger(k) || k < 1)
+    throw new RoostError("BAD_METRIC_INPUT", `k is ${k}, must be an integer ≥ 1`);
+  const bad = gains.findIndex((gain) => !(gain >= 0 && gain < Number.POSITIVE_INFINITY));
+  if (bad >= 0)
+    throw new RoostError(
+      "BAD_METRIC_INPUT",
+      `gains[${bad}] is ${gains[bad]}, must be a finite amount ≥ 0`,
+    );
+  let dcg = 0;
+  for (let i = 0; i < Math.min(k, order.length); i++) {
+    const gain = gains[order[i] as number];
+    if (gain === undefined)
+      throw new RoostError("BAD_METRIC_INPUT", `order[${i}] is ${order[i]}, no row of gains`);
+    dcg += gain * discount(i);
+  }
+  const ideal = idealDcg(gains.slice(), Math.min(k, gains.length));
+  return ideal > 0 ? dcg / ideal : Number.NaN;
+}
+
+/** DCG of the `top` largest gains; sorts `gains`. */
+function idealDcg(gains: Float64Array, top: number): number {
   gains.sort().reverse();
   let ideal = 0;
   for (let i = 0; i < top; i++) ideal += (gains[i] as number) * discount(i);
-  return ideal > 0 ? dcg / ideal : Number.NaN;
+  return ideal;
 }
 
 /** Discount of the item at 0-based index i. */

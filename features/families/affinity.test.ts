@@ -38,7 +38,14 @@ const post = (post_id: string, author_id: string, ...topics: string[]): Event =>
 const seen = (user_id: string, post_id: string, ...heads: string[]): Event[] => [
   { type: "impression", time_ms: T, request_id: "q", user_id, post_id, position: 0 },
   ...heads.map(
-    (head): Event => ({ type: "engagement", time_ms: T, user_id, post_id, head: head as "click" }),
+    (head): Event => ({
+      type: "engagement",
+      time_ms: T,
+      request_id: "q",
+      user_id,
+      post_id,
+      head: head as "click",
+    }),
   ),
 ];
 const after = (...events: (Event | Event[])[]): MemoryState => {

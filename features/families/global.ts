@@ -1,4 +1,5 @@
 import { DecayedCounters, logRateRatio } from "../decayed-counters.ts";
+import { ELSEWHERE_VIEWS, elsewhereCounters } from "../elsewhere-counters.ts";
 import type { FeatureFamily, RowContext } from "../family.ts";
 import { DWELL_SECONDS, IMPRESSION, INTEREST, SIGNALS } from "../signals.ts";
 
@@ -6,6 +7,8 @@ const counters = new DecayedCounters(
   SIGNALS.map((_, i) => i),
   ["50d"],
 );
+/** What was done elsewhere, in a block behind the counters: see `elsewhere.ts`. */
+const ELSEWHERE_AT = counters.slots;
 const IMPRESSIONS_AT = counters.slot(IMPRESSION, "50d");
 const SLOT_OF_SIGNAL = Uint8Array.from(SIGNALS, (_, signal) => counters.slot(signal, "50d"));
 
@@ -14,12 +17,22 @@ export const globalRates: FeatureFamily = {
   name: "global",
   version: 1,
   entity: "global",
-  slots: counters.slots,
+  slots: counters.slots + elsewhereCounters.slots,
   features: [],
   perRequest: true,
   reads: ["global"],
   onSignal: (state, at, fact) =>
     counters.add(state, at, fact.timeMs, fact.signal, fact.amount, INTEREST, fact.interest),
+  onElsewhere: (state, at, fact) =>
+    elsewhereCounters.add(
+      state,
+      at + ELSEWHERE_AT,
+      fact.timeMs,
+      fact.signal,
+      fact.amount,
+      INTEREST,
+      0,
+    ),
   read: () => {},
 };
 
@@ -30,6 +43,14 @@ export function globalRate(state: Float64Array | undefined, signal: number): num
   return impressions > 0
     ? (state[SLOT_OF_SIGNAL[signal] as number] as number) / impressions
     : Number.NaN;
+}
+
+/** Mean of a signal per view over everybody, elsewhere; NaN before the first view. */
+export function globalElsewhereRate(context: RowContext, slot: number): number {
+  const state = context.global;
+  if (state === undefined) return Number.NaN;
+  const views = state[ELSEWHERE_AT + ELSEWHERE_VIEWS] as number;
+  return views > 0 ? (state[ELSEWHERE_AT + slot] as number) / views : Number.NaN;
 }
 
 /** Events that a prior stands for at the least: the first of a rare kind must not look like a tenfold rate. */

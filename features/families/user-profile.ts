@@ -10,6 +10,7 @@ const ATTRIBUTES = [
   "fans_user_num",
   "friend_user_num",
   "register_days",
+  "history_impressions",
 ] as const;
 
 /** Slots of the viewer's profile. First family of `user`, so at offset 0. */

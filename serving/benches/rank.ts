@@ -8,7 +8,7 @@ import * as ort from "onnxruntime-node";
 import { pino } from "pino";
 import { openDataDir } from "../../datasets/storage/data-dir.ts";
 import { RoostError } from "../../errors.ts";
-import { readBundle } from "../../features/bundle.ts";
+import { hasChampion, readChampion } from "../../features/models/champion.ts";
 import type { CandidateTable } from "../pipeline/candidate-table.ts";
 import { featureMatrix, idMatrix } from "../pipeline/home-query.ts";
 import type { RequestRecord } from "../pipeline/record.ts";
@@ -62,7 +62,7 @@ async function prepare(space: string): Promise<void> {
   };
   if (!existsSync(join(space, "dataset.json")))
     run(["simulate", "--preset", "demo", "--seed", String(SEED), "--out", space]);
-  if (!existsSync(join(space, "models", "heavy")))
+  if (!(await hasChampion(join(space, "models", "heavy"))))
     run(["train", "--data", space, "--rankers", "light,heavy", "--metric-rounds", "0"]);
   if (existsSync(join(space, "state"))) return;
   const dir = openDataDir(space, "own");
@@ -117,7 +117,7 @@ async function measure(server: Server, space: string) {
       stages.set(stage, list);
     }
   }
-  const heavy = (await readBundle(join(space, "models", "heavy"))).manifest;
+  const heavy = (await readChampion(join(space, "models", "heavy"))).manifest;
   const request_ms = rounds.map((round) => round.request_ms);
   const rawP50 = quantile(
     rounds.map((round) => round.raw_ort_ms),
@@ -182,7 +182,7 @@ async function viewersWithEnough(server: Server): Promise<Viewer[]> {
 async function rawCalls(space: string): Promise<(viewer: Viewer) => Promise<number>> {
   const stages = await Promise.all(
     (["light", "heavy"] as const).map(async (stage) => {
-      const { manifest, model } = await readBundle(join(space, "models", stage));
+      const { manifest, model } = await readChampion(join(space, "models", stage));
       const session = await ort.InferenceSession.create(model, { intraOpNumThreads: 1 });
       return { stage, session, d: manifest.features.length, k: manifest.ids.length };
     }),

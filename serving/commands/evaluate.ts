@@ -1,23 +1,33 @@
 import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { type DatasetManifest, readManifest } from "../../datasets/dataset.ts";
-import { moment } from "../../datasets/split.ts";
+import { moment, sinceMoment } from "../../datasets/split.ts";
 import { createWorldOf } from "../../datasets/world/world-of.ts";
 import { RoostError } from "../../errors.ts";
 import type { Interval } from "../../experiments/metrics/bootstrap.ts";
-import { type Bundle, readBundle } from "../../features/bundle.ts";
+import type { RetrievalJudge, RetrievalReport } from "../../experiments/retrieval/judge.ts";
+import { readBundle } from "../../features/bundle.ts";
+import { hasChampion, readChampion } from "../../features/models/champion.ts";
 import { evaluationTables } from "../evaluation/evaluation-tables.ts";
 import { type FeatureReport, featureReports } from "../evaluation/feature-report.ts";
 import { gainRatio, gainShares, type RequestValues } from "../evaluation/gain-share.ts";
 import { type HeadReport, headReports } from "../evaluation/head-report.ts";
 import { type HeldOut, type HeldOutRange, walkHeldOut } from "../evaluation/held-out.ts";
+import { plotsPage } from "../evaluation/plots.ts";
 import { predictHeads } from "../evaluation/predict-rows.ts";
 import { createPredictor, type Predictor } from "../evaluation/predictor.ts";
 import { type RankArms, rankArms } from "../evaluation/rank-arms.ts";
-import { RetrievalJudge, type RetrievalReport } from "../evaluation/retrieval.ts";
+import { NDCG_DEPTHS, ndcgIntervals, type RequestNdcg } from "../evaluation/slate-ndcg.ts";
+import { type SliceReport, sliceReports } from "../evaluation/slices.ts";
+import { TowerRecallJudge, type TowerRecallReport } from "../evaluation/tower-recall.ts";
 import { TowerSession } from "../inference/tower-session.ts";
 import { loadPreset } from "../weights/presets.ts";
+import { drift, driftTables } from "./evaluate-drift.ts";
+
+/** There are dozens of parts, and their intervals are wide: fewer resamples place their ends well enough. */
+const SLICE_ROUNDS = 60;
 
 const MODELS = ["heavy", "light", "past_rates"] as const;
 
@@ -29,9 +39,13 @@ export interface Evaluation {
   readonly users: number;
   readonly models: Readonly<Record<string, string>>;
   readonly heads: readonly HeadReport[];
+  /** The main model on parts of the rows; empty with --no-slices. */
+  readonly slices: readonly SliceReport[];
+  readonly retrieval: RetrievalReport | null;
   readonly features: readonly FeatureReport[];
   readonly funnel: FunnelReport | null;
-  readonly retrieval: RetrievalReport | null;
+  /** Recall of the oracle's best by the towers; null without towers or truth. */
+  readonly two_tower: TowerRecallReport | null;
   readonly seconds: number;
 }
 
@@ -41,6 +55,8 @@ export interface FunnelReport {
   readonly in_network_per_request: number;
   readonly gain_share: Readonly<Record<string, Interval>>;
   readonly full_of_visible_ceiling: Interval;
+  /** Ranker → `ndcg@10`, `ndcg@50` of its order by the world's true net value. */
+  readonly ndcg: Readonly<Record<string, Readonly<Record<string, Interval>>>>;
 }
 
 interface EvaluateFlags {
@@ -54,14 +70,23 @@ interface EvaluateFlags {
   rounds: number;
   seed: number;
   features: boolean;
+  drift?: boolean;
+  since?: string;
+  plots?: string;
+  slices: boolean;
+  baselines?: boolean;
   json?: boolean;
 }
 
-export function evaluateCommand(): Command {
+/** @param judgeRetrieval what `--baselines` runs; handed in, since models are made in `training/` */
+export function evaluateCommand(judgeRetrieval?: RetrievalJudge): Command {
   return new Command("evaluate")
     .description("judge models and rankings on held-out data")
     .requiredOption("--data <dir>", "directory that roost simulate or roost import wrote")
-    .option("--models <dir>", "where the bundles are; <data>/models when not given")
+    .option(
+      "--models <dir>",
+      "where the models are, judged by their champions; <data>/models when not given",
+    )
     .option("--from <date>", "first day judged, or a moment; what is held out when not given")
     .option("--until <date>", "last day (its end) judged, or a moment")
     .option("--requests <n>", "simulated requests for the gain shares (worlds only)", whole, 1200)
@@ -70,23 +95,76 @@ export function evaluateCommand(): Command {
     .option("--rounds <n>", "bootstrap resamples of each interval", whole, 200)
     .option("--seed <n>", "seed of resampling and permutation", whole, 1)
     .option("--no-features", "leave out the report per feature")
+    .option("--plots <file>", "write calibration and lift plots as one HTML page")
+    .option("--drift", "with --since: compare inputs, scores and outcomes with the champion's own")
+    .option("--since <date>", "first day that is looked at for drift, or a moment")
+    .option("--no-slices", "leave out the report per day, surface, media and kind of user")
+    .option(
+      "--baselines",
+      "recall of clicked unseen posts by simple recommenders, made on the spot",
+    )
     .option("--json", "print the report as JSON")
     .action(async (flags: EvaluateFlags) => {
+      if (flags.drift || flags.since !== undefined) {
+        await judgeDrift(flags);
+        return;
+      }
       const startedAt = performance.now();
-      const report = await evaluate(flags);
+      const report = await evaluate(flags, judgeRetrieval);
       const whole = { ...report, seconds: (performance.now() - startedAt) / 1000 };
+      if (flags.plots !== undefined) await writePlots(flags.plots, whole);
       process.stdout.write(
         flags.json ? `${JSON.stringify(whole, null, 2)}\n` : evaluationTables(whole),
       );
     });
 }
 
-async function evaluate(flags: EvaluateFlags): Promise<Omit<Evaluation, "seconds">> {
+async function writePlots(file: string, report: Evaluation): Promise<void> {
+  try {
+    await writeFile(file, plotsPage(report));
+  } catch (error) {
+    throw new RoostError("BAD_ARGUMENT", `--plots: ${(error as Error).message}`, error);
+  }
+}
+
+async function judgeDrift(flags: EvaluateFlags): Promise<void> {
+  if (!flags.drift || flags.since === undefined)
+    throw new RoostError("BAD_ARGUMENT", "--drift and --since belong together");
+  const { utc_offset_hours } = readManifest(flags.data);
+  const models = await openModels(flags.models ?? join(flags.data, "models"));
+  try {
+    const { until, seed, rounds } = flags;
+    const report = await drift(
+      {
+        data: flags.data,
+        sinceMs: sinceMoment(flags.since, utc_offset_hours),
+        ...(until === undefined ? {} : { untilMs: moment(until, "end", utc_offset_hours) }),
+        seed,
+        rounds,
+      },
+      Object.values(models)[0] as Predictor,
+    );
+    process.stdout.write(flags.json ? `${JSON.stringify(report, null, 2)}\n` : driftTables(report));
+  } finally {
+    for (const predictor of Object.values(models)) await predictor.close();
+  }
+}
+
+async function evaluate(
+  flags: EvaluateFlags,
+  judgeRetrieval: RetrievalJudge | undefined,
+): Promise<Omit<Evaluation, "seconds">> {
   const manifest = readManifest(flags.data);
   const range = rangeOf(manifest, flags);
   const models = await openModels(flags.models ?? join(flags.data, "models"));
   try {
-    return await judge(flags, manifest, range, models);
+    const judged = await judge(flags, manifest, range, models);
+    const { data, seed, rounds } = flags;
+    const retrieval =
+      flags.baselines && judgeRetrieval
+        ? await judgeRetrieval({ data, ...range, seed, rounds })
+        : null;
+    return { ...judged, retrieval };
   } finally {
     for (const predictor of Object.values(models)) await predictor.close();
   }
@@ -97,12 +175,18 @@ async function judge(
   manifest: DatasetManifest,
   range: HeldOutRange,
   models: Models,
-): Promise<Omit<Evaluation, "seconds">> {
+): Promise<Omit<Evaluation, "seconds" | "retrieval">> {
   const main = models.heavy ?? models.light;
   if (main === undefined)
     throw new RoostError("BAD_BUNDLE", "there is no light or heavy bundle to judge");
   const world = createWorldOf(manifest);
-  const { rows, truth, funnel, retrieval } = await walk(flags, manifest, range, models, world);
+  const { rows, truth, funnel, two_tower, surfaces } = await walk(
+    flags,
+    manifest,
+    range,
+    models,
+    world,
+  );
   if (rows.n === 0)
     throw new RoostError("BAD_ARGUMENT", "there is no impression between --from and --until");
   const predictions = new Map<string, Float32Array>();
@@ -115,6 +199,14 @@ async function judge(
     main: models.heavy ? "heavy" : "light",
     trainingPositives: main.bundle.manifest.data.positives,
   });
+  const slices = flags.slices
+    ? sliceReports(rows, predictions.get(models.heavy ? "heavy" : "light") as Float32Array, {
+        seed: flags.seed,
+        rounds: Math.min(flags.rounds, SLICE_ROUNDS),
+        utcOffsetHours: manifest.utc_offset_hours,
+        surfaces,
+      })
+    : [];
   const features = flags.features ? await featureReports(rows, main, flags.seed, () => {}) : [];
   return {
     data: `${manifest.source} ${JSON.stringify(manifest.made_with)}`,
@@ -126,10 +218,18 @@ async function judge(
       Object.entries(models).map(([name, { bundle }]) => [name, bundle.manifest.version]),
     ),
     heads,
+    slices,
     features,
     funnel,
-    retrieval,
+    two_tower,
   };
+}
+
+interface Walk extends HeldOut {
+  readonly funnel: FunnelReport | null;
+  readonly two_tower: TowerRecallReport | null;
+  /** The surface of every row. */
+  readonly surfaces: readonly string[];
 }
 
 /** Walks the data set once: rows of the range, their truth, and the gain shares of requests in it. */
@@ -139,9 +239,7 @@ async function walk(
   range: HeldOutRange,
   { light, heavy }: Models,
   world: ReturnType<typeof createWorldOf>,
-): Promise<
-  HeldOut & { readonly funnel: FunnelReport | null; readonly retrieval: RetrievalReport | null }
-> {
+): Promise<Walk> {
   const arms =
     world !== undefined && flags.requests > 0 && light && heavy
       ? await rankArms(
@@ -156,7 +254,7 @@ async function walk(
       : undefined;
   const judge =
     world !== undefined && towers !== undefined
-      ? new RetrievalJudge(world, towers.user, towers.post, {
+      ? new TowerRecallJudge(world, towers.user, towers.post, {
           requests: flags.retrievals,
           windowHours: flags.windowHours,
           ...range,
@@ -164,12 +262,14 @@ async function walk(
       : undefined;
   try {
     const funnel = collectRequests(arms, flags.requests);
+    const surfaces: string[] = [];
     const heldOut = await walkHeldOut(
       flags.data,
       manifest,
       range,
       world,
       async (event, moment) => {
+        surfaces.push(event.surface ?? "none");
         await funnel.onImpression(event, moment);
         await judge?.request(event, moment);
       },
@@ -179,7 +279,8 @@ async function walk(
     return {
       ...heldOut,
       funnel: funnel.report(flags),
-      retrieval: (await judge?.report(flags)) ?? null,
+      two_tower: (await judge?.report(flags)) ?? null,
+      surfaces,
     };
   } finally {
     await towers?.user.close();
@@ -192,7 +293,7 @@ async function walk(
 /** Judges the first impression of each user in the range as a request, until there are enough. */
 function collectRequests(arms: RankArms | undefined, wanted: number) {
   const judged = new Set<string>();
-  const requests: RequestValues[] = [];
+  const requests: (RequestValues & RequestNdcg)[] = [];
   let candidates = 0;
   let inNetwork = 0;
   const onImpression: Parameters<typeof walkHeldOut>[4] = (event, moment) => {
@@ -203,7 +304,7 @@ function collectRequests(arms: RankArms | undefined, wanted: number) {
       if (request === undefined) return;
       candidates += request.candidates;
       inNetwork += request.inNetwork;
-      requests.push({ user: requests.length, values: request.values });
+      requests.push({ user: requests.length, values: request.values, ndcg: request.ndcg });
     });
   };
   const report = ({ seed, rounds }: EvaluateFlags): FunnelReport | null =>
@@ -215,6 +316,12 @@ function collectRequests(arms: RankArms | undefined, wanted: number) {
           in_network_per_request: inNetwork / requests.length,
           gain_share: Object.fromEntries(gainShares(requests, { seed, rounds })),
           full_of_visible_ceiling: gainRatio(requests, "full", "visible", { seed, rounds }),
+          ndcg: Object.fromEntries(
+            Array.from(ndcgIntervals(requests, { seed, rounds }), ([ranker, intervals]) => [
+              ranker,
+              Object.fromEntries(NDCG_DEPTHS.map((k, i) => [`ndcg@${k}`, intervals[i]])),
+            ]),
+          ) as FunnelReport["ndcg"],
         };
   return { onImpression, report };
 }
@@ -233,18 +340,13 @@ type Models = Partial<Record<(typeof MODELS)[number], Predictor>>;
 
 async function openModels(dir: string): Promise<Models> {
   const models: Models = {};
-  let missing: unknown;
   for (const name of MODELS) {
-    let bundle: Bundle;
-    try {
-      bundle = await readBundle(join(dir, name));
-    } catch (error) {
-      missing = error;
-      continue;
-    }
-    models[name] = await createPredictor(bundle, 2);
+    const stageDir = join(dir, name);
+    if (!(await hasChampion(stageDir))) continue;
+    models[name] = await createPredictor(await readChampion(stageDir), 2);
   }
-  if (Object.keys(models).length === 0) throw missing;
+  if (Object.keys(models).length === 0)
+    throw new RoostError("BAD_BUNDLE", `${dir} holds none of ${MODELS.join(", ")}`);
   return models;
 }
 

@@ -4,6 +4,7 @@ import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
+import { championDir } from "../../features/models/champion.ts";
 import { finallyDo, freshSpace, NODE_ARGS, plainEnv, ROOST, roost } from "../space.fixture.ts";
 import { readSnapshot, type Snapshot } from "../state/snapshot.ts";
 
@@ -121,7 +122,7 @@ test("npm start serves a space that is ready, prints a ranked timeline, and SIGT
 
 test("start makes again what is damaged: a tampered model is trained anew, lost state rebuilt", async () => {
   const dir = await freshSpace();
-  const model = join(dir, "models", "light", "model.onnx");
+  const model = join(await championDir(join(dir, "models", "light")), "model.onnx");
   const bytes = await readFile(model);
   bytes.writeUInt8(bytes.readUInt8(200) ^ 0xff, 200);
   await writeFile(model, bytes);
@@ -205,7 +206,7 @@ test.each([
   [
     "a tampered model",
     async (dir: string) => {
-      const model = join(dir, "models", "heavy", "model.onnx");
+      const model = join(await championDir(join(dir, "models", "heavy")), "model.onnx");
       const bytes = await readFile(model);
       bytes.writeUInt8(bytes.readUInt8(1000) ^ 1, 1000);
       await writeFile(model, bytes);
@@ -214,13 +215,13 @@ test.each([
   ],
   [
     "a bundle without its manifest",
-    (dir: string) => rm(join(dir, "models", "light", "bundle.json")),
+    async (dir: string) => rm(join(await championDir(join(dir, "models", "light")), "bundle.json")),
     /a model bundle is refused: .*roost train/,
   ],
   [
     "a bundle whose features the registry lacks",
     async (dir: string) => {
-      const path = join(dir, "models", "heavy", "bundle.json");
+      const path = join(await championDir(join(dir, "models", "heavy")), "bundle.json");
       const manifest = JSON.parse(await readFile(path, "utf8"));
       manifest.features[0] = "user.shoe_size";
       await writeFile(path, JSON.stringify(manifest));
@@ -284,7 +285,7 @@ test("rank in a directory that is not there says so and makes nothing", async ()
 });
 
 test("every verb says with --help what it takes, and roost --help lists them all", async () => {
-  const verbs = "start serve simulate export import train evaluate rank bench".split(" ");
+  const verbs = "start serve simulate export import train models evaluate rank bench".split(" ");
   const overview = await roost(["--help"]);
   const helps = await Promise.all(verbs.map((verb) => roost([verb, "--help"])));
   for (const [i, verb] of verbs.entries()) {

@@ -8,8 +8,10 @@ import { openDataDir } from "../../datasets/storage/data-dir.ts";
 import { RoostError } from "../../errors.ts";
 import { readBundle } from "../../features/bundle.ts";
 import { checkBundle } from "../../features/check-bundle.ts";
+import { readChampion } from "../../features/models/champion.ts";
 import { TowerSession } from "../inference/tower-session.ts";
-import { previewRanking, type RankParts } from "../rank-service.ts";
+import type { RankParts } from "../rank-parts.ts";
+import { previewRanking } from "../rank-service.ts";
 import type { Server } from "../server.ts";
 import type { Settings } from "../settings.ts";
 import { isStateBuilt, rebuildState } from "../state/open-state.ts";
@@ -87,7 +89,7 @@ async function makeArtifacts(dataDir: string): Promise<void> {
 async function hasModels(dir: string): Promise<boolean> {
   try {
     for (const stage of ["light", "heavy"])
-      checkBundle((await readBundle(`${dir}/${stage}`)).manifest);
+      checkBundle((await readChampion(`${dir}/${stage}`)).manifest);
     for (const kind of ["user_tower", "post_tower"])
       await (await TowerSession.start(await readBundle(`${dir}/${kind}`))).close();
     return true;

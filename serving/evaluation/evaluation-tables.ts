@@ -1,12 +1,15 @@
 import type { Interval } from "../../experiments/metrics/bootstrap.ts";
+import type { RetrievalReport } from "../../experiments/retrieval/judge.ts";
 import type { Evaluation, FunnelReport } from "../commands/evaluate.ts";
 import { aligned } from "../commands/timeline-table.ts";
 import type { HeadReport } from "./head-report.ts";
-import type { RetrievalReport } from "./retrieval.ts";
+import { NDCG_DEPTHS } from "./slate-ndcg.ts";
+import type { SliceReport } from "./slices.ts";
+import type { TowerRecallReport } from "./tower-recall.ts";
 
 /** An evaluation as readable tables. */
 export function evaluationTables(evaluation: Evaluation): string {
-  const { data, from, to, rows, users, models, heads, features, funnel, retrieval, seconds } =
+  const { data, from, to, rows, users, models, heads, slices, features, funnel, seconds } =
     evaluation;
   const parts = [
     `${data}\n${rows} impressions of ${users} users, ${from} – ${to}`,
@@ -16,8 +19,10 @@ export function evaluationTables(evaluation: Evaluation): string {
     aucTable(heads),
     comparisonTable(heads),
     calibrationTable(heads),
+    ...(slices.some((slice) => Object.keys(slice.heads).length > 0) ? [sliceTable(slices)] : []),
+    ...(evaluation.retrieval === null ? [] : [retrievalTable(evaluation.retrieval)]),
     ...(funnel === null ? [] : [funnelTable(funnel)]),
-    ...(retrieval === null ? [] : [retrievalTable(retrieval)]),
+    ...(evaluation.two_tower === null ? [] : [towerTable(evaluation.two_tower)]),
     ...(features.length === 0
       ? []
       : [
@@ -52,6 +57,25 @@ function aucTable(heads: readonly HeadReport[]): string {
   ])}`;
 }
 
+function sliceTable(slices: readonly SliceReport[]): string {
+  return `The main model on parts of the rows, heads with at least 100 positives there\n${aligned([
+    ["by", "slice", "rows", "users", "head", "positives", "AUC", "GAUC", "normalised entropy"],
+    ...slices.flatMap(({ by, slice, rows, users, heads }) =>
+      Object.entries(heads).map(([head, { positives, metrics }]) => [
+        by,
+        slice,
+        String(rows),
+        String(users),
+        head,
+        String(positives),
+        interval(metrics.auc),
+        interval(metrics.gauc),
+        interval(metrics.normalized_entropy),
+      ]),
+    ),
+  ])}`;
+}
+
 function comparisonTable(heads: readonly HeadReport[]): string {
   const lines = heads.flatMap(({ head, comparisons }) =>
     Object.entries(comparisons)
@@ -80,17 +104,36 @@ function calibrationTable(heads: readonly HeadReport[]): string {
   ])}`;
 }
 
+/** Of the heads with the most positives: the others have a handful in a part. */
+function retrievalTable({ users, relevant, posts, recall }: RetrievalReport): string {
+  const names = Object.keys(Object.values(recall)[0] ?? {});
+  return `Recall of ${relevant} clicked posts that ${users} users had not seen before, among ${posts}\n${aligned(
+    [
+      ["recommender", ...names],
+      ...Object.entries(recall).map(([recommender, values]) => [
+        recommender,
+        ...names.map((name) => interval(values[name])),
+      ]),
+    ],
+  )}`;
+}
+
 function funnelTable(funnel: FunnelReport): string {
+  const depths = NDCG_DEPTHS.map((k) => `ndcg@${k}`);
   return `Gain share over ${funnel.requests} requests, ${funnel.candidates_per_request.toFixed(0)} merged candidates each (${funnel.in_network_per_request.toFixed(0)} in-network)\n${aligned(
     [
-      ["ranker", "gain share"],
-      ...Object.entries(funnel.gain_share).map(([ranker, share]) => [ranker, interval(share)]),
+      ["ranker", "gain share", ...depths],
+      ...Object.entries(funnel.gain_share).map(([ranker, share]) => [
+        ranker,
+        interval(share),
+        ...depths.map((depth) => interval(funnel.ndcg[ranker]?.[depth])),
+      ]),
       ["full ÷ visible", interval(funnel.full_of_visible_ceiling)],
     ],
   )}`;
 }
 
-function retrievalTable(report: RetrievalReport): string {
+function towerTable(report: TowerRecallReport): string {
   return `Recall@500 of the oracle's best 100 over ${report.requests} requests, ${report.eligible.toFixed(0)} out-of-network posts of ${report.window_hours} h each\n${aligned(
     [
       ["source", "of the best 100", "of the worst 100"],

@@ -6,6 +6,7 @@ import { type Comparison, compareScorers } from "../../experiments/metrics/compa
 import type { ScoredRows } from "../../experiments/metrics/scored-rows.ts";
 import { BINARY_HEAD_METRICS } from "../../experiments/metrics/standard.ts";
 import type { TrainingRows } from "../../features/rows.ts";
+import { type LiftPoint, liftCurve } from "./lift.ts";
 
 /** Scorer → predictions [n, heads] in the order of the rows' heads; NaN columns for heads that it lacks. */
 export type Predictions = ReadonlyMap<string, Float32Array>;
@@ -23,6 +24,8 @@ export interface HeadReport {
   /** The main scorer against the others, paired. */
   readonly comparisons: Readonly<Record<string, Comparison>>;
   readonly calibration: Calibration | null;
+  /** Of the main scorer, at the ends of the calibration's bins from the highest predictions down. */
+  readonly lift: readonly LiftPoint[] | null;
 }
 
 export interface HeadReportOptions {
@@ -80,6 +83,7 @@ function headReport(
   }
   const oracle = metrics.oracle?.auc?.value;
   const own = metrics[main]?.auc?.value;
+  const table = judged && mainRows !== undefined ? calibration(mainRows) : null;
   return {
     head,
     rows: observed,
@@ -88,7 +92,8 @@ function headReport(
     metrics,
     gap_to_oracle: oracle === undefined || own === undefined ? null : oracle - own,
     comparisons,
-    calibration: judged && mainRows !== undefined ? calibration(mainRows) : null,
+    calibration: table,
+    lift: table === null ? null : liftCurve(table),
   };
 }
 

@@ -12,6 +12,7 @@ import { effectiveWeights, type Weights } from "../weights/weights.ts";
 import { type RequestValues, SLATE_POSITIONS, slateValue } from "./gain-share.ts";
 import type { Moment } from "./held-out.ts";
 import { createPredictor, type Predictor } from "./predictor.ts";
+import { type RequestNdcg, slateNdcg } from "./slate-ndcg.ts";
 
 /** Judges rankers over the merged candidates of simulated requests, through the real pipeline. */
 export interface RankArms {
@@ -24,6 +25,7 @@ export interface JudgedRequest {
   readonly candidates: number;
   readonly inNetwork: number;
   readonly values: RequestValues["values"];
+  readonly ndcg: RequestNdcg["ndcg"];
 }
 
 /** Parameters that leave the plain value: the multipliers trade value for variety and are judged apart. */
@@ -107,27 +109,24 @@ export async function rankArms(
             compareIds(postIds[a] as string, postIds[b] as string),
         );
       const visible = weightedVisible(world, userId, postIds, context);
-      const value = (order: ArrayLike<number>): number => slateValue(trueValues, order);
+      const clicks = postIds.map(
+        (_, i) => heavy[i * predictors.heavy.heads.length + click] as number,
+      );
+      const orders = new Map<string, ArrayLike<number>>([
+        ["chronological", descending(createdAt)],
+        ["popularity", descending(broadcast.popular.counts(postIds, timeMs))],
+        ["click_only", descending(clicks)],
+        ["light", descending(weightedSums(light, predictors.light.heads, gates))],
+        ["full", page(full)],
+        ["as_served", page(await run(served))],
+        ["visible", descending(visible)],
+        ["oracle", descending(trueValues)],
+      ]);
       return {
         candidates: n,
         inNetwork: gates.inNetwork.filter(Boolean).length,
-        values: new Map([
-          ["chronological", value(descending(createdAt))],
-          ["popularity", value(descending(broadcast.popular.counts(postIds, timeMs)))],
-          [
-            "click_only",
-            value(
-              descending(
-                postIds.map((_, i) => heavy[i * predictors.heavy.heads.length + click] as number),
-              ),
-            ),
-          ],
-          ["light", value(descending(weightedSums(light, predictors.light.heads, gates)))],
-          ["full", value(page(full))],
-          ["as_served", value(page(await run(served)))],
-          ["visible", value(descending(visible))],
-          ["oracle", value(descending(trueValues))],
-        ]),
+        values: new Map(Array.from(orders, ([arm, order]) => [arm, slateValue(trueValues, order)])),
+        ndcg: new Map(Array.from(orders, ([arm, order]) => [arm, slateNdcg(trueValues, order)])),
       };
     },
     close: async () => {

@@ -1,7 +1,7 @@
 import type { InjectOptions } from "fastify";
 import { expect, test } from "vitest";
 import { RoostError } from "../../errors.ts";
-import { NOW_MS, testApp } from "./app.fixture.ts";
+import { NOW_MS, record, testApp } from "./app.fixture.ts";
 import { InvalidRequest } from "./invalid-request.ts";
 import { EventsResponseSchema, ProblemSchema, RankResponseSchema } from "./schemas.ts";
 
@@ -321,6 +321,47 @@ test("tokens guard /v1 and leave probes open; overrides need the operator's", as
   expect((await app.server.inject(post("/v1/rank", override, as(operatorToken)))).statusCode).toBe(
     200,
   );
+});
+
+test("forcing an arm needs the operator's token where there is one, and names the field", async () => {
+  const operatorToken = "operator-token-0123456789";
+  const app = await testApp({ settings: { operatorToken } });
+  const forced = { ...ask, context: { surface: "home", forced_variations: { e: "control" } } };
+  const refused = await app.server.inject(post("/v1/rank", forced));
+  expect(refused.json()).toMatchObject({ status: 403, code: "FORBIDDEN" });
+  expect(refused.json().detail).toContain("context.forced_variations");
+  expect(app.ranked).toEqual([]);
+  const headers = { authorization: `Bearer ${operatorToken}` };
+  expect((await app.server.inject(post("/v1/rank", forced, headers))).statusCode).toBe(200);
+  const plain = { ...ask, context: { surface: "home" } };
+  expect((await app.server.inject(post("/v1/rank", plain))).statusCode).toBe(200);
+  const open = await testApp();
+  expect((await open.server.inject(post("/v1/rank", forced))).statusCode).toBe(200);
+  expect(open.ranked[0]?.request.context?.forced_variations).toEqual({ e: "control" });
+});
+
+test("a ranking that is given up at the deadline is logged and counted with what it came to", async () => {
+  const app = await testApp({
+    settings: { deadlineGraceMs: 1 },
+    rank: {
+      rank: (_request, { begun }) => {
+        begun?.({ ...record, items: 0 });
+        return new Promise(() => {});
+      },
+    },
+  });
+  const answer = await app.server.inject(post("/v1/rank", { ...ask, deadline_ms: 5 }));
+  expect(answer.json()).toMatchObject({ status: 504, code: "DEADLINE_EXCEEDED" });
+  expect(app.lines.find(({ msg }) => msg === "ranked")).toMatchObject({
+    status: 504,
+    code: "DEADLINE_EXCEEDED",
+    items: 0,
+    components: { in_network: [1.5, 0, 40], max_age: [0.1, 40, 31] },
+    degraded: ["trending:late"],
+  });
+  const { body } = await app.server.inject("/metrics");
+  expect(body).toContain('roost_component_failures_total{component="trending",kind="late"} 1');
+  expect(body).not.toContain("roost_rank_items_count{");
 });
 
 test("probes answer by the state of the server", async () => {

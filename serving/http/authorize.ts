@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { RoostError } from "../../errors.ts";
 
-/** caller: may rank, send events and read weights. operator: may also override weights, explain, move versions. */
+/** caller: may rank, send events and read weights. operator: may also override weights, force arms, explain, move versions. */
 export type Role = "caller" | "operator";
 
 /**

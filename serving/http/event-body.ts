@@ -9,7 +9,7 @@ export const MAX_EVENTS = 1_000;
 /** Clocks of honest callers differ by seconds; a time further ahead would distort every decayed count. */
 const MAX_AHEAD_MS = 60_000;
 /** The server writes these itself. */
-const SERVER_TYPES: ReadonlySet<unknown> = new Set(["served", "exposure"]);
+const SERVER_TYPES: ReadonlySet<unknown> = new Set(["served", "exposure", "erased"]);
 
 const sendable = EventSchema.options.filter(
   (option) => !SERVER_TYPES.has(option.shape.type.value),

@@ -5,6 +5,7 @@ import type { AppOptions } from "./app.ts";
 import { problemResponses } from "./openapi.ts";
 import { CallerGone, requestSignal, settleAfterAbort } from "./request-signal.ts";
 import { type RankRequest, RankRequestSchema, RankResponseSchema } from "./schemas.ts";
+import type { RankCall } from "./services.ts";
 import { bodyOf } from "./validate.ts";
 
 /** `POST /v1/rank`. Writes one `ranked` log line per validated request, answered or not. */
@@ -35,8 +36,15 @@ export function rankRoute(
         stopping,
       );
       const line = { product: ask.product, limit: ask.limit };
+      let begun: RankRecord | undefined;
+      const call: RankCall = {
+        requestId: request.id,
+        signal,
+        begun: (record) => {
+          begun = record;
+        },
+      };
       try {
-        const call = { requestId: request.id, signal };
         const { response, record } = await settleAfterAbort(
           rank.rank(ask, call),
           signal,
@@ -49,8 +57,14 @@ export function rankRoute(
         const status =
           error instanceof CallerGone ? 499 : error instanceof RoostError ? error.status : 500;
         const code = error instanceof RoostError ? error.code : "INTERNAL";
+        if (begun !== undefined) metrics.rankFailed(begun);
         request.log.info(
-          { ...line, status, code: status === 499 ? "CALLER_GONE" : code },
+          {
+            ...line,
+            status,
+            code: status === 499 ? "CALLER_GONE" : code,
+            ...(begun !== undefined && recordLine(begun)),
+          },
           "ranked",
         );
         throw error;
@@ -63,7 +77,8 @@ export function rankRoute(
 
 /** @throws FORBIDDEN naming what only an operator may ask for */
 function refuseOperatorFields(ask: RankRequest): void {
-  const fields = (["weights", "explain"] as const).filter((field) => ask[field]);
+  const fields: string[] = (["weights", "explain"] as const).filter((field) => ask[field]);
+  if (ask.context?.forced_variations) fields.push("context.forced_variations");
   if (fields.length > 0) {
     throw new RoostError("FORBIDDEN", `an operator's token is needed for: ${fields.join(", ")}`);
   }

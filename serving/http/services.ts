@@ -22,6 +22,11 @@ export interface RankCall {
    * A ranking that can still answer with a page should; one that cannot rejects with `signal.reason`.
    */
   readonly signal: AbortSignal;
+  /**
+   * Told once the pipeline starts, with the record that it fills as it goes: what a ranking that fails, or is given up,
+   * can still log. Not called for a later page, which runs no pipeline.
+   */
+  readonly begun?: (record: RankRecord) => void;
 }
 
 export interface RankAnswer {

@@ -62,7 +62,13 @@ export class InlineSession implements Inference {
         features: new Tensor("float32", features.subarray(from * d, to * d), [to - from, d]),
       };
       if (k > 0) feeds.ids = new Tensor("int32", ids.subarray(from * k, to * k), [to - from, k]);
-      outputs.set(await this.#call(feeds), from * width);
+      const answer = await this.#call(feeds);
+      if (answer.length !== (to - from) * width)
+        throw new RoostError(
+          "COLUMN_LENGTH",
+          `the model gave ${answer.length} values, not ${to - from}×${width}`,
+        );
+      outputs.set(answer, from * width);
     }
     return outputs;
   }

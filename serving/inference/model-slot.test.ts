@@ -1,10 +1,12 @@
+import type { Worker } from "node:worker_threads";
 import { afterEach, expect, test } from "vitest";
 import { ModelSlot } from "./model-slot.ts";
 import { startSession } from "./start-session.ts";
 import { tinyBundle } from "./tiny-model.fixture.ts";
 
 /** A model whose only output is `value` for a feature of 0. */
-const constant = (value: number) => tinyBundle({ weights: [1], bias: [value] });
+const constant = (value: number) =>
+  tinyBundle({ weights: [1], bias: [value], missingAsZero: true });
 const NO_IDS = new Int32Array(0);
 const NEVER = new AbortController().signal;
 
@@ -100,6 +102,36 @@ test("a bundle that does not load leaves the old model in place", async () => {
   expect([...alive]).toEqual([1]);
 });
 
+test.each([
+  [
+    "one that gives NaN when nothing is known",
+    tinyBundle({ weights: [1], bias: [2] }),
+    /favorite is NaN when all features are missing/,
+  ],
+  [
+    "one that gives NaN for zeros",
+    tinyBundle({ weights: [1], bias: [Number.NaN], missingAsZero: true }),
+    /favorite is NaN when all features are 0/,
+  ],
+  [
+    "one with more outputs than heads",
+    (() => {
+      const two = tinyBundle({ weights: [1, 1], bias: [1, 1], missingAsZero: true });
+      const [head] = two.manifest.heads;
+      return { ...two, manifest: { ...two.manifest, heads: head ? [head] : [] } };
+    })(),
+    /2 values a row, not one for each of 1 heads/,
+  ],
+])("%s is refused with the reason, and the old one serves on", async (_, bundle, reason) => {
+  const { slot } = emptySlot();
+  await slot.replace(constant(1));
+  await expect(slot.replace(bundle)).rejects.toMatchObject({
+    code: "BAD_BUNDLE",
+    message: expect.stringMatching(reason),
+  });
+  expect((await ask(slot)).output).toBe(1);
+});
+
 test("replacements asked for at once run one after the other; the last one stays and the others' workers end", async () => {
   const { slot, alive } = emptySlot();
   await Promise.all([1, 2, 3].map((value) => slot.replace(constant(value))));
@@ -126,4 +158,26 @@ test("releasing twice counts once", async () => {
   expect(alive.has(1)).toBe(true);
   second?.release();
   while (alive.has(1)) await new Promise((resolve) => setImmediate(resolve));
+});
+
+test("a small model runs on the calling thread, one that is small and slow in a worker", async () => {
+  for (const [model, workers] of [
+    [{ weights: [1], bias: [1], missingAsZero: true }, 0],
+    [{ weights: [1], bias: [1], missingAsZero: true, idle: 2_000 }, 1],
+  ] as const) {
+    const alive: Worker[] = [];
+    const slot = new ModelSlot({
+      workers: 1,
+      inlineParameters: 100,
+      startSession: (settings) => {
+        const worker = startSession(settings);
+        alive.push(worker);
+        return worker;
+      },
+    });
+    slots.push(slot);
+    await slot.replace(tinyBundle(model));
+    expect(alive).toHaveLength(workers);
+    expect((await ask(slot)).output).toBe(1);
+  }
 });

@@ -1,3 +1,4 @@
+import { RoostError } from "../../errors.ts";
 import type { Bundle, BundleManifest } from "../../features/bundle.ts";
 import type { Inference, ServedModel } from "./inference.ts";
 import { InferencePool, type InferencePoolOptions } from "./inference-pool.ts";
@@ -20,11 +21,14 @@ export interface ModelSlotOptions extends InferencePoolOptions {
 
 /** Rows of the run that a new model makes before it takes over: memory is laid out and code is warm by then. */
 const WARM_UP_ROWS = 500;
+/** A small model whose fastest run takes longer than this would hold up other requests: it goes to a worker too. */
+const INLINE_MS = 5;
+const TIMED_RUNS = 5;
 
 /**
  * The place of one model. A new bundle is loaded by new workers beside the old ones and takes over when it has answered
- * once; the old workers end when the last request that began with them is done. Sessions are never reloaded in place:
- * onnxruntime has been reported to leak then.
+ * once; the old workers end when the last request that began with them is done. A worker's session is never reloaded in
+ * place: onnxruntime has been reported to leak then, which only small models on the calling thread are left to.
  */
 export class ModelSlot {
   readonly #options: ModelSlotOptions;
@@ -61,7 +65,8 @@ export class ModelSlot {
 
   /**
    * Puts a bundle's model in place. One replacement runs at a time; a version that is in place already is left alone.
-   * @throws BAD_BUNDLE or INFERENCE_FAILED when the model does not load or run: the old one stays
+   * @throws BAD_BUNDLE or INFERENCE_FAILED when the model does not load, run, or give a finite number a head, with or
+   * without features: the old one stays
    */
   replace(bundle: Bundle): Promise<void> {
     const replaced = this.#replacing.then(() => this.#replace(bundle));
@@ -81,21 +86,44 @@ export class ModelSlot {
   async #replace(bundle: Bundle): Promise<void> {
     const { manifest } = bundle;
     if (this.#current?.manifest.version === manifest.version) return;
-    const inline = manifest.parameters <= (this.#options.inlineParameters ?? 0);
-    const inference = inline
-      ? await InlineSession.start(bundle)
-      : await InferencePool.start(bundle, this.#options);
-    try {
-      await warmUp(inference, manifest, inline ? 1 : Math.max(1, this.#options.workers));
-    } catch (error) {
-      await inference.close();
-      throw error;
-    }
+    const inference = (await this.#inline(bundle)) ?? (await this.#pool(bundle));
     const old = this.#current;
     this.#current = { manifest, inference, leases: 0, retired: false };
     if (old === undefined) return;
     old.retired = true;
     this.#endIfUnused(old);
+  }
+
+  /** The model on this thread; undefined when it has too many parameters or, whatever their number, takes too long. */
+  async #inline(bundle: Bundle): Promise<Inference | undefined> {
+    const { manifest } = bundle;
+    if (manifest.parameters > (this.#options.inlineParameters ?? 0)) return undefined;
+    const session = await InlineSession.start(bundle);
+    let fastestMs = Number.POSITIVE_INFINITY;
+    try {
+      for (let run = 0; run < TIMED_RUNS; run++) {
+        const startedAt = performance.now();
+        await warmUp(session, manifest, 1);
+        fastestMs = Math.min(fastestMs, performance.now() - startedAt);
+      }
+    } catch (error) {
+      await session.close();
+      throw error;
+    }
+    if (fastestMs <= INLINE_MS) return session;
+    await session.close();
+    return undefined;
+  }
+
+  async #pool(bundle: Bundle): Promise<Inference> {
+    const pool = await InferencePool.start(bundle, this.#options);
+    try {
+      await warmUp(pool, bundle.manifest, Math.max(1, this.#options.workers));
+    } catch (error) {
+      await pool.close();
+      throw error;
+    }
+    return pool;
   }
 
   #endIfUnused(held: Held): void {
@@ -106,7 +134,10 @@ export class ModelSlot {
   }
 }
 
-/** One run on each worker. */
+/**
+ * One run on each worker: zeros in the first half of the rows, nothing known in the second.
+ * @throws BAD_BUNDLE when an answer is not a finite number for every row and head
+ */
 async function warmUp(
   inference: Inference,
   manifest: BundleManifest,
@@ -114,8 +145,27 @@ async function warmUp(
 ): Promise<void> {
   const { signal } = new AbortController();
   const features = new Float32Array(WARM_UP_ROWS * manifest.features.length);
+  features.fill(Number.NaN, features.length / 2);
   const ids = new Int32Array(WARM_UP_ROWS * manifest.ids.length);
-  await Promise.all(
+  const answers = await Promise.all(
     Array.from({ length: workers }, () => inference.run(features, ids, WARM_UP_ROWS, signal)),
   );
+  for (const outputs of answers) {
+    const problem = outputProblem(outputs, manifest);
+    if (problem !== undefined)
+      throw new RoostError("BAD_BUNDLE", `${manifest.kind} ${manifest.version}: ${problem}`);
+  }
+}
+
+function outputProblem(
+  outputs: Float32Array,
+  { heads }: Pick<BundleManifest, "heads">,
+): string | undefined {
+  const width = heads.length;
+  if (outputs.length !== WARM_UP_ROWS * width)
+    return `the model gives ${outputs.length / WARM_UP_ROWS} values a row, not one for each of ${width} heads`;
+  const at = outputs.findIndex((value) => !Number.isFinite(value));
+  if (at === -1) return undefined;
+  const given = at < outputs.length / 2 ? "are 0" : "are missing";
+  return `${heads[at % width]?.name} is ${outputs[at]} when all features ${given}`;
 }

@@ -48,10 +48,19 @@ export interface TinyModel {
   readonly idInputs?: number;
   /** How often the product is repeated (and added with factor 0) to make a run slow. */
   readonly idle?: number;
+  /** Takes a missing feature for 0; otherwise NaN goes through. */
+  readonly missingAsZero?: boolean;
 }
 
 /** outputs = features · weights + bias (+ Σ table[ids]) as an ONNX model. */
-export function tinyOnnx({ weights, bias, table, idInputs = 1, idle = 0 }: TinyModel): Uint8Array {
+export function tinyOnnx({
+  weights,
+  bias,
+  table,
+  idInputs = 1,
+  idle = 0,
+  missingAsZero = false,
+}: TinyModel): Uint8Array {
   const heads = bias.length;
   const d = weights.length / heads;
   const tensor = (name: string, dims: number[], data: readonly number[]) => ({
@@ -64,10 +73,16 @@ export function tinyOnnx({ weights, bias, table, idInputs = 1, idle = 0 }: TinyM
   const initializer: object[] = [
     tensor("weights", [d, heads], weights),
     tensor("bias", [heads], bias),
-    ...(idle > 0 ? [tensor("zero", [1], [0])] : []),
+    ...(idle > 0 || missingAsZero ? [tensor("zero", [1], [0])] : []),
   ];
   const nodes = [
-    node("MatMul", ["features", "weights"], "product"),
+    ...(missingAsZero
+      ? [
+          node("IsNaN", ["features"], "missing"),
+          node("Where", ["missing", "zero", "features"], "x"),
+        ]
+      : []),
+    node("MatMul", [missingAsZero ? "x" : "features", "weights"], "product"),
     node("Add", ["product", "bias"], "z_0"),
   ];
   for (let i = 0; i < idle; i++) {

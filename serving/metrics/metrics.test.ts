@@ -94,3 +94,16 @@ test("two servers in a process count apart, and hostile label values cannot forg
   );
   expect(await two.text()).not.toContain("accepted");
 });
+
+test("a ranking that failed counts its components, but no page, no time of an answer and no arm", async () => {
+  const metrics = createMetrics();
+  metrics.rankFailed(record);
+  const text = await metrics.text();
+  expect(
+    figure(text, 'roost_component_rows_total{stage="filters",component="age",direction="in"}'),
+  ).toBe(100);
+  expect(figure(text, 'roost_component_failures_total{component="graph",kind="late"}')).toBe(1);
+  expect(text).not.toContain('roost_rank_items_count{product="for_you"}');
+  expect(text).not.toContain('roost_rank_pipeline_seconds_count{product="for_you"}');
+  expect(text).not.toContain('experiment="e"');
+});

@@ -17,6 +17,8 @@ export interface Metrics {
   requestStarted(): void;
   requestEnded(route: string, method: string, status: number, seconds: number): void;
   ranked(record: RankRecord): void;
+  /** A ranking without an answer: only the components that it came to are counted, and their failures. */
+  rankFailed(record: RankRecord): void;
   eventsTaken(type: string, status: string): void;
   /** The version in force; the one before it under the same kind and name disappears. */
   versionInForce(kind: string, name: string, checksum: string): void;
@@ -94,6 +96,16 @@ export function createMetrics(): Metrics {
   });
   const inForce = new Map<string, string>();
 
+  const countComponents = ({ pipeline }: RankRecord): void => {
+    for (const { stage, name, enabled, ms, rowsIn, rowsOut } of pipeline.components) {
+      if (!enabled) continue;
+      components.observe({ stage, component: name }, ms / 1_000);
+      rows.inc({ stage, component: name, direction: "in" }, rowsIn);
+      rows.inc({ stage, component: name, direction: "out" }, rowsOut);
+    }
+    for (const { component, kind } of pipeline.failures) failures.inc({ component, kind });
+  };
+
   return {
     contentType: registry.contentType,
     registry,
@@ -107,17 +119,12 @@ export function createMetrics(): Metrics {
       const { product } = record;
       pipelines.observe({ product }, record.pipeline.totalMs / 1_000);
       items.observe({ product }, record.items);
-      for (const { stage, name, enabled, ms, rowsIn, rowsOut } of record.pipeline.components) {
-        if (!enabled) continue;
-        components.observe({ stage, component: name }, ms / 1_000);
-        rows.inc({ stage, component: name, direction: "in" }, rowsIn);
-        rows.inc({ stage, component: name, direction: "out" }, rowsOut);
-      }
-      for (const { component, kind } of record.pipeline.failures) failures.inc({ component, kind });
+      countComponents(record);
       for (const { key, variation } of record.experiments) {
         arms.inc({ experiment: key, variation: String(variation) });
       }
     },
+    rankFailed: countComponents,
     eventsTaken: (type, status) => events.inc({ type, status }),
     versionInForce(kind, name, checksum) {
       const before = inForce.get(`${kind}/${name}`);

@@ -1,6 +1,7 @@
 import { DEFAULT_PARAMS, type Params } from "../params.ts";
 import { type EffectiveWeights, effectiveWeights } from "../weights/weights.ts";
-import type { CandidateTable, Column } from "./candidate-table.ts";
+import type { CandidateTable } from "./candidate-table.ts";
+import type { Column } from "./column.ts";
 import { type ColumnName, type HomeQuery, homeQuery } from "./home-query.ts";
 import type { Filter } from "./stages.ts";
 

@@ -2,6 +2,8 @@ import { RoostError } from "../../errors.ts";
 import { type Attempt, attempt, fail, type Run } from "./attempt.ts";
 import type { CandidateTable } from "./candidate-table.ts";
 import { takeRows } from "./candidate-table.ts";
+import type { Column } from "./column.ts";
+import { LazyColumns } from "./lazy-columns.ts";
 import type { StageName } from "./record.ts";
 import type { Hydrated, Hydrator } from "./stages.ts";
 
@@ -26,16 +28,15 @@ export async function runHydrators<Query>(
       ),
     ),
   );
-  const columns = new Map(table.columns);
+  const added: [string, Column][] = [];
   const matrices = new Map(table.matrices);
   for (const answer of answers) {
     if (answer.state !== "done") continue;
-    for (const [name, column] of Object.entries(answer.value.columns ?? {}))
-      columns.set(name, column);
+    added.push(...Object.entries(answer.value.columns ?? {}));
     for (const [name, matrix] of Object.entries(answer.value.matrices ?? {}))
       matrices.set(name, matrix);
   }
-  const hydrated = { ...table, columns, matrices };
+  const hydrated = { ...table, columns: LazyColumns.with(table.columns, added), matrices };
   const rows = dropUnhydrated(run, stage, hydrators, answers, table);
   return rows.length === table.n ? hydrated : takeRows(hydrated, rows);
 }

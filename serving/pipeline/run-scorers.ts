@@ -1,6 +1,8 @@
 import { RoostError } from "../../errors.ts";
 import { attempt, fail, type Run } from "./attempt.ts";
-import { type CandidateTable, type Column, takeRows } from "./candidate-table.ts";
+import { type CandidateTable, takeRows } from "./candidate-table.ts";
+import type { Column } from "./column.ts";
+import { LazyColumns } from "./lazy-columns.ts";
 import type { StageName } from "./record.ts";
 import { UNCHECKED } from "./run-hydrators.ts";
 import type { Scored, Scorer } from "./stages.ts";
@@ -103,8 +105,7 @@ function withScores(
   { score: replaced, multiplier, columns = {} }: Scored,
   bad: Uint8Array,
 ): CandidateTable {
-  const written = new Map<string, Column>(table.columns);
-  for (const [column, values] of Object.entries(columns)) written.set(column, values);
+  const written: [string, Column][] = Object.entries(columns);
   let score = table.score;
   if (replaced) score = replaced;
   if (multiplier) {
@@ -115,7 +116,7 @@ function withScores(
       scaled[row] = (score[row] as number) * (factors[row] as number);
     }
     score = scaled;
-    written.set(`multiplier_${name}`, factors);
+    written.push([`multiplier_${name}`, factors]);
   }
-  return { ...table, columns: written, score };
+  return { ...table, columns: LazyColumns.with(table.columns, written), score };
 }

@@ -1,6 +1,8 @@
 import { RoostError } from "../../errors.ts";
 import { attempt, type Run } from "./attempt.ts";
-import { type CandidateTable, type Column, missingLike, takeRows } from "./candidate-table.ts";
+import { type CandidateTable, takeRows } from "./candidate-table.ts";
+import { type Column, missingLike } from "./column.ts";
+import { LazyColumns } from "./lazy-columns.ts";
 import { runFilters } from "./run-filters.ts";
 import { runHydrators } from "./run-hydrators.ts";
 import type { Hydrator, PageSizes, Pipeline, Selector } from "./stages.ts";
@@ -111,15 +113,17 @@ async function hydrateWindow<Query>(
   for (const row of window) rowOfOrigin.set(table.origin[row] as number, row);
   const rows = hydrated.origin.map((origin) => rowOfOrigin.get(origin) as number);
 
-  const columns = new Map(table.columns);
-  for (const [name, column] of hydrated.columns) {
-    if (column === part.columns.get(name)) continue;
-    const whole = (columns.get(name)?.slice() ?? missingLike(column, table.n)) as Column;
-    const target = whole as (number | string)[];
-    for (let i = 0; i < rows.length; i++) target[rows[i] as number] = column[i] as number | string;
-    columns.set(name, whole);
-  }
-  return { table: { ...table, columns }, rows };
+  const added = LazyColumns.changed(part.columns, hydrated.columns).map(
+    (name): [string, Column] => {
+      const column = hydrated.columns.get(name) as Column;
+      const whole = (table.columns.get(name)?.slice() ?? missingLike(column, table.n)) as Column;
+      const target = whole as (number | string)[];
+      for (let i = 0; i < rows.length; i++)
+        target[rows[i] as number] = column[i] as number | string;
+      return [name, whole];
+    },
+  );
+  return { table: { ...table, columns: LazyColumns.with(table.columns, added) }, rows };
 }
 
 /** What was ordered but is neither on the page nor dropped by a rule ranked too low for it. */

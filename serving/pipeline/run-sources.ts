@@ -1,12 +1,7 @@
 import { RoostError } from "../../errors.ts";
 import { type Attempt, attempt, type Run } from "./attempt.ts";
-import {
-  type CandidateTable,
-  type Column,
-  missingLike,
-  takeItems,
-  takeNumbers,
-} from "./candidate-table.ts";
+import type { CandidateTable } from "./candidate-table.ts";
+import { type Column, missingLike, takeItems, takeNumbers } from "./column.ts";
 import type { Fetched, Source } from "./stages.ts";
 
 /** Fetches from every source at once; the answers stand in declaration order. */

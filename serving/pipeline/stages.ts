@@ -1,4 +1,5 @@
-import type { CandidateTable, Column, Matrix } from "./candidate-table.ts";
+import type { CandidateTable, Matrix } from "./candidate-table.ts";
+import type { Column } from "./column.ts";
 import type { RequestRecord } from "./record.ts";
 
 /**

@@ -96,6 +96,7 @@ test("in world time events take the clock and move it on; the server's own recor
   await sink.write([event({ ...impression, time_ms: NOW_MS + 10_333 })]);
   const times = (await logged(1)).map(({ time_ms }) => time_ms - NOW_MS);
   expect(times).toEqual([10_000, 10_000, 10_000, 10_250, 10_333]);
+  await clock.close();
   const restarted = new WorldClock(join(dir, "clock.json"), 0, () => 0);
   expect(restarted.nowMs()).toBe(NOW_MS + 10_400);
 });

@@ -65,7 +65,7 @@ export class BroadcastState {
 export class LiveState {
   readonly broadcast: BroadcastState;
   readonly features: FeatureStore;
-  readonly #forgetters: ((userId: string) => void)[] = [];
+  readonly #forgetters: ((userId: string) => unknown)[] = [];
   readonly #followers: ((events: readonly LoggedEvent[]) => void)[] = [];
 
   constructor(broadcast: BroadcastState, features: FeatureStore) {
@@ -73,8 +73,8 @@ export class LiveState {
     this.features = features;
   }
 
-  /** Calls `forget` for every deleted user, after the state has forgotten them. */
-  onUserDeleted(forget: (userId: string) => void): void {
+  /** Calls `forget` for every deleted user, after the state has forgotten them, and waits for what it returns. */
+  onUserDeleted(forget: (userId: string) => unknown): void {
     this.#forgetters.push(forget);
   }
 
@@ -103,6 +103,6 @@ export class LiveState {
     for (const follow of this.#followers) follow(events);
     for (const event of events)
       if (event.type === "user_deleted")
-        for (const forget of this.#forgetters) forget(event.user_id);
+        for (const forget of this.#forgetters) await forget(event.user_id);
   }
 }

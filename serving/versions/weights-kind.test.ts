@@ -6,7 +6,7 @@ import { loadPreset, PRESETS } from "../weights/presets.ts";
 import { effectiveWeights, type Overrides, weightsText } from "../weights/weights.ts";
 import { LiveConfig } from "./live-config.ts";
 import { VersionStore } from "./version-store.ts";
-import { keepEffectiveWeights, WEIGHTS_KIND } from "./weights-kind.ts";
+import { WEIGHTS_KIND, weightsKeeper } from "./weights-kind.ts";
 
 const OVERRIDES: readonly Overrides[] = [
   {},
@@ -28,8 +28,10 @@ test("the checksum of a request's effective weights resolves to weights that ran
     const base = await loadPreset(name);
     for (const override of OVERRIDES) {
       const effective = effectiveWeights(base, override);
-      await keepEffectiveWeights(store, effective, 5);
-      await keepEffectiveWeights(store, effective, 6);
+      const keep = weightsKeeper(store);
+      await keep(effective, 5);
+      await keep(effective, 6);
+      await weightsKeeper(store)(effective, 7);
       const version = store.resolve(effective.checksum);
       expect(version?.created_ms).toBe(5);
       const again = effectiveWeights(WEIGHTS_KIND.parse(version?.text ?? "", "kept"));

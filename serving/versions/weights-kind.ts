@@ -13,15 +13,23 @@ export const WEIGHTS_KIND: ConfigKind<Weights> = {
   checksum: (weights) => weights.checksum,
 };
 
+/** Checksums remembered as kept: few are in use at a time, and what is forgotten costs one read. */
+const REMEMBERED = 10_000;
+
 /**
- * Keeps the effective weights of a request, so that the checksum it is about to log resolves for ever. What is kept
- * already costs one read; overrides are few, and each set of them is written once.
+ * Keeps the effective weights of requests, so that the checksum that each is about to log resolves for ever. Overrides are
+ * few, and each set of them is written once.
  */
-export async function keepEffectiveWeights(
+export function weightsKeeper(
   store: VersionStore,
-  effective: EffectiveWeights,
-  nowMs: number,
-): Promise<void> {
-  if (store.resolve(effective.checksum) !== undefined) return;
-  await store.put(WEIGHTS_KIND.kind, weightsText(effective), `effective:${effective.name}`, nowMs);
+): (effective: EffectiveWeights, nowMs: number) => Promise<void> {
+  const kept = new Set<string>();
+  return async (effective, nowMs) => {
+    const { checksum, name } = effective;
+    if (kept.has(checksum)) return;
+    if (store.resolve(checksum) === undefined)
+      await store.put(WEIGHTS_KIND.kind, weightsText(effective), `effective:${name}`, nowMs);
+    if (kept.size >= REMEMBERED) kept.clear();
+    kept.add(checksum);
+  };
 }

@@ -5,8 +5,9 @@ import { datasetSplit, moment, partOf } from "../../datasets/split.ts";
 import { RowTruth } from "../../datasets/world/row-truth.ts";
 import { createWorldOf } from "../../datasets/world/world-of.ts";
 import { RoostError } from "../../errors.ts";
+import { FEATURE_NAMES } from "../../features/registry.ts";
 import { Replay } from "../../features/replay.ts";
-import { HEAVY_FEATURES, HEAVY_IDS } from "../feature-sets.ts";
+import { HEAVY_IDS } from "../feature-sets.ts";
 import { type ExtraColumns, writeRowFile } from "../row-file.ts";
 
 export interface ExportRequest {
@@ -40,7 +41,7 @@ export async function exportRows({
   const world = createWorldOf(manifest);
   const truth = world && new RowTruth(world, range);
   const replay = new Replay({
-    features: HEAVY_FEATURES,
+    features: FEATURE_NAMES,
     ids: HEAVY_IDS,
     heads: manifest.heads,
     ...range,

@@ -1,188 +1,32 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
-import { type DatasetManifest, readManifest } from "../../datasets/dataset.ts";
-import { datasetSplit, moment } from "../../datasets/split.ts";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { readManifest } from "../../datasets/dataset.ts";
+import { moment, sinceMoment } from "../../datasets/split.ts";
 import { RoostError } from "../../errors.ts";
-import type { BundleManifest } from "../../features/bundle.ts";
-import { schemaHash } from "../../features/registry.ts";
-import { rowsBetween } from "../../features/replay.ts";
-import type { TrainingRows } from "../../features/rows.ts";
-import { datasetRows, usableFeatures } from "../dataset-rows.ts";
-import { HEAVY_FEATURES, HEAVY_IDS, LIGHT_FEATURES, PAST_RATE_FEATURES } from "../feature-sets.ts";
-import { TowerLog } from "../tower-log.ts";
-import { publishTowers } from "../trainers/publish-towers.ts";
-import type { RankerOptions } from "../trainers/ranker-options.ts";
-import { towerMetrics } from "../trainers/tower-metrics.ts";
-import { trainRanker } from "../trainers/train-ranker.ts";
-import { trainTwoTower } from "../trainers/train-two-tower.ts";
+import type { ViewerRates } from "../feature-sets.ts";
+import { compareLearning } from "../registry/compare-learning.ts";
+import type { LearningReport } from "../registry/learning-report.ts";
+import { RANKERS, STAGES, type TrainedStage, trainRankers } from "../train-rankers.ts";
+import { noWarmStart, TWO_TOWER } from "../train-towers.ts";
 import type { RankerKind } from "../trainers/trained-model.ts";
+import { learningTables } from "./learning-tables.ts";
+import { trainReportText } from "./train-report.ts";
+import { wholeNumber } from "./whole-number.ts";
 
-const RANKERS = ["light", "heavy", "past_rates"] as const satisfies readonly RankerKind[];
-/** Retrieval: two bundles, `user_tower` and `post_tower`. */
-const TWO_TOWER = "two_tower";
-export const MODELS = [...RANKERS, TWO_TOWER] as const;
-export type ModelKind = (typeof MODELS)[number];
-
-/** Posts by lot that each request's viewer is compared with. */
-const NEGATIVES_PER_REQUEST = 8;
-
-export interface TrainRequest {
-  readonly data: string;
-  /** Bundles go to `<out>/<kind>`. */
-  readonly out: string;
-  readonly rankers: readonly ModelKind[];
-  /** First moment that is not trained on; from there to `validateUntilMs` is validation. */
-  readonly trainUntilMs?: number;
-  readonly validateUntilMs?: number;
-  readonly seed: number;
-  readonly threads: number;
-  readonly options?: RankerOptions;
-  readonly metricRounds?: number;
-  /** A step's name and the share of it that is done. */
-  readonly onProgress?: (step: string, share: number) => void;
-  readonly signal?: AbortSignal;
+function dayList(text: string): number[] {
+  const days = text.split(",").map(Number);
+  if (!days.every((count) => count > 0 && Number.isFinite(count)))
+    throw new InvalidArgumentError("must be numbers of days, like 1,2,4,7");
+  return days;
 }
 
-export interface TrainReport {
-  readonly rows: { readonly train: number; readonly validation: number };
-  readonly useless_features: readonly string[];
-  readonly bundles: Readonly<Record<string, BundleManifest>>;
-  readonly seconds: Readonly<Record<string, number>>;
-}
-
-/** Replays a data set into rows, trains the asked rankers on the earlier and validates on the later ones, publishes. */
-export async function train(request: TrainRequest): Promise<TrainReport> {
-  const manifest = readManifest(request.data);
-  const { train: learned, validation } = datasetSplit(manifest, request);
-  const progress = request.onProgress ?? (() => {});
-  const seconds: Record<string, number> = {};
-  const timed = async <T>(step: string, work: () => Promise<T>): Promise<T> => {
-    const startedAt = performance.now();
-    const result = await work();
-    seconds[step] = (performance.now() - startedAt) / 1000;
-    return result;
-  };
-
-  const towerLog = request.rankers.includes(TWO_TOWER)
-    ? new TowerLog({ negativesPerRequest: NEGATIVES_PER_REQUEST, seed: request.seed })
-    : undefined;
-  const all = await timed("features", () =>
-    datasetRows(request.data, manifest, {
-      features: HEAVY_FEATURES,
-      ids: HEAVY_IDS,
-      toMs: validation.toMs,
-      ...(towerLog && { towerLog }),
-      onProgress: (events) => progress("features", Math.min(1, events / manifest.events)),
-    }),
-  );
-  progress("features", 1);
-  const rows = {
-    train: rowsBetween(all, learned.fromMs, learned.toMs),
-    validation: rowsBetween(all, validation.fromMs, validation.toMs),
-  };
-  const { usable, useless } = usableFeatures(rows.train);
-
-  const bundles: Record<string, BundleManifest> = {};
-  for (const kind of request.rankers) {
-    if (kind !== TWO_TOWER)
-      bundles[kind] = await timed(kind, () => trainOne(request, manifest, kind, rows, usable));
-    else if (towerLog)
-      await timed(kind, async () =>
-        Object.assign(bundles, await trainTowers(request, manifest, all, towerLog, learned.toMs)),
-      );
-  }
-  return {
-    rows: { train: rows.train.n, validation: rows.validation.n },
-    useless_features: useless,
-    bundles,
-    seconds,
-  };
-}
-
-async function trainOne(
-  request: TrainRequest,
-  manifest: DatasetManifest,
-  kind: RankerKind,
-  rows: { train: TrainingRows; validation: TrainingRows },
-  usable: readonly string[],
-): Promise<BundleManifest> {
-  const wanted =
-    kind === "heavy" ? HEAVY_FEATURES : kind === "light" ? LIGHT_FEATURES : PAST_RATE_FEATURES;
-  const known = new Set(usable);
-  const featureSubset = wanted.filter((name) => known.has(name));
-  const model = await trainRanker({
-    kind,
-    ...rows,
-    featureSubset,
-    seed: request.seed,
-    threads: request.threads,
-    ...(request.options === undefined ? {} : { options: request.options }),
-    ...(request.metricRounds === undefined ? {} : { metricRounds: request.metricRounds }),
-    ...(request.signal === undefined ? {} : { signal: request.signal }),
-    onProgress: ({ step, steps }) => request.onProgress?.(kind, step / steps),
-  });
-  try {
-    return await model.publish(join(request.out, kind), {
-      schemaHash: schemaHash(
-        model.parts.featureNames,
-        model.parts.ids.map(({ name }) => name),
-      ),
-      source: `${manifest.source} ${manifest.checksum.slice(0, 16)}`,
-    });
-  } finally {
-    await model.close();
-    request.onProgress?.(kind, 1);
-  }
-}
-
-async function trainTowers(
-  request: TrainRequest,
-  manifest: DatasetManifest,
-  rows: TrainingRows,
-  log: TowerLog,
-  untilMs: number,
-): Promise<Record<string, BundleManifest>> {
-  const { seed, threads, signal, options } = request;
-  let to = 0;
-  while (to < rows.n && (rows.timeMs[to] as number) < untilMs) to++;
-  const towers = await trainTwoTower({
-    rows,
-    log,
-    from: 0,
-    to,
-    seed,
-    threads,
-    options: options?.engine === undefined ? {} : { engine: options.engine },
-    ...(signal === undefined ? {} : { signal }),
-    onProgress: ({ step, steps }) => request.onProgress?.(TWO_TOWER, step / steps),
-  });
-  const rounds = request.metricRounds ?? 200;
-  return publishTowers(request.out, towers, {
-    source: `${manifest.source} ${manifest.checksum.slice(0, 16)}`,
-    fromMs: rows.timeMs[0] as number,
-    toMs: rows.timeMs[to - 1] as number,
-    rows: to,
-    seed,
-    metrics:
-      rounds === 0
-        ? undefined
-        : await towerMetrics(towers, rows, log, to, rows.n, { seed, rounds }),
-  });
-}
-
-export function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError("must be a whole number");
-  return value;
-}
-
-function rankerList(text: string): ModelKind[] {
+function stages(text: string): TrainedStage[] {
   const kinds = text.split(",").map((kind) => kind.trim());
   for (const kind of kinds)
-    if (!(MODELS as readonly string[]).includes(kind))
-      throw new InvalidArgumentError(`must be some of ${MODELS.join(",")}`);
-  return kinds as ModelKind[];
+    if (!(STAGES as readonly string[]).includes(kind))
+      throw new InvalidArgumentError(`must be some of ${STAGES.join(",")}`);
+  return kinds as TrainedStage[];
 }
 
 interface TrainFlags {
@@ -190,67 +34,146 @@ interface TrainFlags {
   out?: string;
   trainUntil?: string;
   validateUntil?: string;
-  rankers: ModelKind[];
+  since?: string;
+  from?: string;
+  compareLearning?: boolean;
+  rankers?: TrainedStage[];
+  viewerRates?: ViewerRates;
   seed: number;
   threads: number;
+  members: number;
+  curve?: number[];
   engine: "onnx" | "tfjs";
   metricRounds: number;
+  promote?: boolean;
+  checkpoint?: string;
   json?: boolean;
   progressJson?: boolean;
 }
 
 export function trainCommand(): Command {
   return new Command("train")
-    .description("train rankers on a data set and publish their bundles")
+    .description("train rankers on a data set and publish them as new versions")
     .requiredOption("--data <dir>", "directory that roost simulate or roost import wrote")
-    .option("--out <dir>", "where the bundles go; <data>/models when not given")
+    .option("--out <dir>", "where the models are kept; <data>/models when not given")
     .option("--train-until <date>", "last day (its end) to train on, or a moment")
     .option("--validate-until <date>", "last day (its end) to validate on, or a moment")
-    .option("--rankers <list>", `some of ${MODELS.join(",")}`, rankerList, [...MODELS])
+    .option("--since <date>", "go on from the champion on the days from this one on, or a moment")
+    .option("--from <version>", "with --since: the version to go on from; champion when not given")
+    .option(
+      "--compare-learning",
+      "with --since: publish nothing, compare frozen, warm-started and retrained models by day",
+    )
+    .option("--rankers <list>", `some of ${STAGES.join(",")}; all that suit when not given`, stages)
+    .addOption(
+      new Option(
+        "--viewer-rates <kind>",
+        "how the heavy ranker reads a viewer's own rates; as the data set says when not given",
+      ).choices(["running", "daily"]),
+    )
     .option("--seed <n>", "seed of initial weights and row order", wholeNumber, 1)
     .option("--threads <n>", "threads of the training runtime", wholeNumber, 2)
+    .option("--members <n>", "networks averaged in the heavy ranker", wholeNumber, 1)
     .option("--engine <name>", "onnx or tfjs", "onnx")
+    .option("--curve <days>", "also train heavy on the last 1,2,4 … days each", dayList)
     .option("--metric-rounds <n>", "bootstrap resamples of each metric", wholeNumber, 200)
+    .option("--promote", "make what was trained champion where it passes the gate")
+    .option("--checkpoint <dir>", "keep what an interrupted training goes on from here")
     .option("--json", "print the report as JSON")
     .option("--progress-json", "print progress as one JSON object per line on standard error")
     .action(async (flags: TrainFlags) => {
       if (!existsSync(flags.data))
         throw new RoostError("BAD_DATASET", `${flags.data} does not exist`);
       const offset = readManifest(flags.data).utc_offset_hours;
-      const report = await train({
+      const interruption = interrupted(flags.checkpoint);
+      if (flags.compareLearning) {
+        await learning(flags, offset, interruption.signal).finally(interruption.release);
+        return;
+      }
+      const report = await trainRankers({
         data: flags.data,
         out: flags.out ?? join(flags.data, "models"),
-        rankers: flags.rankers,
+        ...(flags.rankers === undefined ? {} : { rankers: flags.rankers }),
         ...(flags.trainUntil === undefined
           ? {}
           : { trainUntilMs: moment(flags.trainUntil, "end", offset) }),
         ...(flags.validateUntil === undefined
           ? {}
           : { validateUntilMs: moment(flags.validateUntil, "end", offset) }),
+        ...(flags.since === undefined ? {} : { sinceMs: sinceMoment(flags.since, offset) }),
+        ...(flags.from === undefined ? {} : { from: flags.from }),
+        ...(flags.viewerRates === undefined ? {} : { viewerRates: flags.viewerRates }),
         seed: flags.seed,
         threads: flags.threads,
-        options: { engine: flags.engine },
+        options: { engine: flags.engine, heavy: { members: flags.members } },
+        ...(flags.curve === undefined ? {} : { curveDays: flags.curve }),
         metricRounds: flags.metricRounds,
+        ...(flags.promote === undefined ? {} : { promote: flags.promote }),
+        command: ["roost", ...process.argv.slice(2)],
+        nowMs: Date.now(),
+        signal: interruption.signal,
+        ...(flags.checkpoint === undefined ? {} : { checkpointDir: flags.checkpoint }),
         onProgress: (step, share) => {
           if (flags.progressJson) process.stderr.write(`${JSON.stringify({ step, share })}\n`);
         },
-      });
-      process.stdout.write(flags.json ? `${JSON.stringify(report, null, 2)}\n` : readable(report));
+      }).finally(interruption.release);
+      process.stdout.write(
+        flags.json ? `${JSON.stringify(report, null, 2)}\n` : trainReportText(report),
+      );
+      // What was asked for did not happen, though the versions are published.
+      if (Object.values(report.promotions).some(({ refused }) => refused !== undefined))
+        process.exitCode = 1;
     });
 }
 
-function readable(report: TrainReport): string {
-  const lines = [`${report.rows.train} training rows, ${report.rows.validation} validation rows`];
-  for (const [kind, bundle] of Object.entries(report.bundles)) {
-    const took = report.seconds[kind.endsWith("_tower") ? TWO_TOWER : kind]?.toFixed(1);
-    lines.push(`\n${kind} ${bundle.version}: ${bundle.parameters} parameters, ${took} s`);
-    for (const [head, metrics] of Object.entries(bundle.metrics)) {
-      const cells = Object.entries(metrics).map(
-        ([name, { value, low, high }]) =>
-          `${name} ${value.toFixed(4)} (${low.toFixed(4)}–${high.toFixed(4)})`,
-      );
-      lines.push(`  ${head.padEnd(26)}${cells.join("  ")}`);
-    }
+async function learning(flags: TrainFlags, offset: number, signal: AbortSignal): Promise<void> {
+  if (flags.since === undefined)
+    throw new RoostError(
+      "BAD_ARGUMENT",
+      "--compare-learning needs --since: when the model freezes",
+    );
+  const reports: Record<string, LearningReport> = {};
+  for (const kind of comparable(flags.rankers ?? RANKERS))
+    reports[kind] = await compareLearning({
+      data: flags.data,
+      kind,
+      sinceMs: sinceMoment(flags.since, offset),
+      ...(flags.validateUntil === undefined
+        ? {}
+        : { untilMs: moment(flags.validateUntil, "end", offset) }),
+      seed: flags.seed,
+      threads: flags.threads,
+      options: { engine: flags.engine },
+      rounds: flags.metricRounds,
+      signal,
+      onProgress: (share) => {
+        if (flags.progressJson) process.stderr.write(`${JSON.stringify({ step: kind, share })}\n`);
+      },
+    });
+  process.stdout.write(
+    flags.json ? `${JSON.stringify(reports, null, 2)}\n` : learningTables(reports),
+  );
+}
+
+/** @throws BAD_ARGUMENT when retrieval is asked for, which does not go on from a version */
+function comparable(kinds: readonly TrainedStage[]): RankerKind[] {
+  return kinds.map((kind) => {
+    if (kind === TWO_TOWER) throw noWarmStart();
+    return kind;
+  });
+}
+
+/** Aborts at SIGINT or SIGTERM. The second signal ends the process as it would have without us. */
+function interrupted(checkpoint: string | undefined): { signal: AbortSignal; release(): void } {
+  const controller = new AbortController();
+  const release = (): void => {
+    for (const name of ["SIGINT", "SIGTERM"] as const) process.off(name, stop);
+  };
+  function stop(name: NodeJS.Signals): void {
+    release();
+    const kept = checkpoint === undefined ? "nothing is kept of it" : `it is kept in ${checkpoint}`;
+    controller.abort(new RoostError("INTERRUPTED", `${name} ended the training, ${kept}`));
   }
-  return `${lines.join("\n")}\n`;
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, stop);
+  return { signal: controller.signal, release };
 }

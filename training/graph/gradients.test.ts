@@ -85,7 +85,7 @@ test("parameters with weights become initialisers, the others inputs; names and 
   const model = decodeOnnx(toOnnx({ outputs: { y }, weights }));
   expect(model.graph.input.map(({ name }) => name)).toEqual(["x", "b"]);
   expect(model.graph.initializer.map(({ name, dims }) => [name, dims])).toEqual([["w", [2, 3]]]);
-  expect(model.graph.input[0]?.type.tensorType.shape.dim[0]?.dimParam).toBe("n");
+  expect(model.graph.input[0]?.type.tensorType.shape?.dim[0]?.dimParam).toBe("n");
   expect(model.graph.output[0]?.name).toBe("y");
   expect(() => toOnnx({ outputs: { y }, weights: new Map([["w", new Float32Array(5)]]) })).toThrow(
     /parameter w \[2, 3\]: got 5 weights/,

@@ -4,7 +4,14 @@ import protobuf from "protobufjs";
 export const ONNX_TYPE = { float32: 1, int32: 6, int64: 7, bool: 9 } as const;
 
 /** ONNX attribute types. Source: onnx.proto, AttributeProto.AttributeType. */
-export const ONNX_ATTRIBUTE = { FLOAT: 1, INT: 2, STRING: 3, INTS: 7 } as const;
+export const ONNX_ATTRIBUTE = {
+  FLOAT: 1,
+  INT: 2,
+  STRING: 3,
+  FLOATS: 6,
+  INTS: 7,
+  STRINGS: 8,
+} as const;
 
 const field = (type: string, id: number, repeated = false) => ({
   type,
@@ -28,6 +35,7 @@ const root = protobuf.Root.fromJSON({
             s: field("bytes", 4),
             floats: field("float", 7, true),
             ints: field("int64", 8, true),
+            strings: field("bytes", 9, true),
             type: field("int32", 20),
           },
         },
@@ -88,7 +96,9 @@ export interface OnnxAttribute {
   readonly f?: number;
   readonly i?: number;
   readonly s?: Uint8Array;
+  readonly floats?: readonly number[];
   readonly ints?: readonly number[];
+  readonly strings?: readonly Uint8Array[];
 }
 export interface OnnxNode {
   readonly input: readonly string[];
@@ -109,7 +119,8 @@ export interface OnnxValueInfo {
   readonly type: {
     readonly tensorType: {
       readonly elemType: number;
-      readonly shape: { readonly dim: readonly { dimValue?: number; dimParam?: string }[] };
+      /** Absent: inferred. */
+      readonly shape?: { readonly dim: readonly { dimValue?: number; dimParam?: string }[] };
     };
   };
 }

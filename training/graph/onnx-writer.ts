@@ -9,11 +9,17 @@ import {
 } from "./onnx-proto.ts";
 import type { DType, Shape } from "./shape.ts";
 
-/** Attribute values by name: integers only, except `{ float }`. */
-export type AttributeValue = number | readonly number[] | string | { readonly float: number };
+/** Attribute values by name: numbers are integers, except in `{ float }` and `{ floats }`. */
+export type AttributeValue =
+  | number
+  | readonly number[]
+  | string
+  | { readonly float: number }
+  | { readonly floats: readonly number[] }
+  | { readonly strings: readonly string[] };
 
 export interface OnnxWriter {
-  /** Adds a node. Attributes: a number is an INT, `{ float }` a FLOAT, a list INTS, a text STRING. */
+  /** Adds a node. Attributes: a number is an INT, `{ float }` a FLOAT, a list INTS, a text STRING; lists accordingly. */
   node(
     opType: string,
     inputs: readonly string[],
@@ -100,7 +106,15 @@ export class OnnxModelWriter implements OnnxWriter {
     this.#outputs.push(valueInfo(name, shape, dtype));
   }
 
-  /** The model: opset 18 of ONNX (axes of reductions are inputs) and 1 of com.microsoft (fused ops of onnxruntime). */
+  /** An output whose shape the runtime infers. */
+  outputOfAnyShape(name: string): void {
+    this.#outputs.push({ name, type: { tensorType: { elemType: ONNX_TYPE.float32 } } });
+  }
+
+  /**
+   * The model: opset 18 of ONNX (axes of reductions are inputs), 1 of com.microsoft (fused ops of onnxruntime) and, with
+   * trees in it, 3 of ai.onnx.ml.
+   */
   encode(): Uint8Array {
     return encodeOnnx({
       irVersion: 9,
@@ -108,6 +122,9 @@ export class OnnxModelWriter implements OnnxWriter {
       opsetImport: [
         { domain: "", version: 18 },
         { domain: "com.microsoft", version: 1 },
+        ...(this.#nodes.some(({ domain }) => domain === "ai.onnx.ml")
+          ? [{ domain: "ai.onnx.ml", version: 3 }]
+          : []),
       ],
       graph: {
         name: "roost",
@@ -125,6 +142,11 @@ function attribute(name: string, value: AttributeValue): OnnxAttribute {
   if (typeof value === "string")
     return { name, type: ONNX_ATTRIBUTE.STRING, s: new TextEncoder().encode(value) };
   if ("float" in value) return { name, type: ONNX_ATTRIBUTE.FLOAT, f: value.float };
+  if ("floats" in value) return { name, type: ONNX_ATTRIBUTE.FLOATS, floats: value.floats };
+  if ("strings" in value) {
+    const strings = value.strings.map((text) => new TextEncoder().encode(text));
+    return { name, type: ONNX_ATTRIBUTE.STRINGS, strings };
+  }
   return { name, type: ONNX_ATTRIBUTE.INTS, ints: value };
 }
 

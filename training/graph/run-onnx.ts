@@ -8,8 +8,17 @@ export interface OnnxSession {
   release(): Promise<void>;
 }
 
+/** Warnings are about initialisers that optimisation removed; errors arrive as exceptions too. */
+const ERRORS_ONLY = 3;
+/** For models that may well fail: the exception alone tells. */
+export const QUIET = 4;
+
 /** Loads a model on `threads` threads, the calling one included. */
-export async function onnxSession(model: Uint8Array, threads: number): Promise<OnnxSession> {
+export async function onnxSession(
+  model: Uint8Array,
+  threads: number,
+  logSeverityLevel: typeof ERRORS_ONLY | typeof QUIET = ERRORS_ONLY,
+): Promise<OnnxSession> {
   const session = await InferenceSession.create(model, {
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
@@ -17,8 +26,7 @@ export async function onnxSession(model: Uint8Array, threads: number): Promise<O
     graphOptimizationLevel: "all",
     // A waiting thread that spins takes the core from whoever it waits for: on two busy cores a step took 4–5 times as long.
     extra: { session: { intra_op: { allow_spinning: "0" } } },
-    // Warnings are about initialisers that optimisation removed; errors arrive as exceptions.
-    logSeverityLevel: 3,
+    logSeverityLevel,
   });
   return {
     run: async (feeds) => {
@@ -31,7 +39,7 @@ export async function onnxSession(model: Uint8Array, threads: number): Promise<O
             ? new Tensor("int32", fed.data, fed.shape)
             : new Tensor("float32", fed.data, fed.shape);
       }
-      const results = await session.run(tensors);
+      const results = await session.run(tensors, { logSeverityLevel });
       const out: Record<string, Float32Array> = {};
       for (const name of session.outputNames) {
         const data = results[name]?.data;

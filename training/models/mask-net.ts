@@ -1,7 +1,7 @@
 import type { Random } from "../../datasets/random.ts";
 import { ops } from "../graph/ops.ts";
 import { constant, type Value } from "../graph/value.ts";
-import { filled, glorotUniform, type ParameterSet } from "./parameter-set.ts";
+import { filled, glorotUniform, type ParameterScope } from "./parameter-set.ts";
 
 export interface MaskNetConfig {
   /** Parallel mask blocks. */
@@ -39,7 +39,7 @@ export function maskNet(
   x: Value,
   config: MaskNetConfig,
   { biases, towers: towerOf = Array.from(biases.keys()) }: MaskNetHeads,
-  parameters: ParameterSet,
+  parameters: ParameterScope,
   random: Random,
   dropout?: Value,
 ): Value {
@@ -112,7 +112,7 @@ function towers(
   x: Value,
   size: number,
   count: number,
-  parameters: ParameterSet,
+  parameters: ParameterScope,
   random: Random,
 ): Value {
   const from = x.shape[1] as number;

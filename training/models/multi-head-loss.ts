@@ -21,9 +21,12 @@ const logAmount = (raw: Value): Value => ops.clip(raw, -12, Math.log(AMOUNT_CAP 
  * minimum is the conditional mean for any distribution on y ≥ 0.
  * Source: McCullagh and Nelder (1989), ch. 6 and 9 (quasi-likelihood); Gneiting (2011), "Making and evaluating point forecasts".
  */
-export function multiHeadLoss(raw: Value, kinds: readonly HeadKind[]): Value {
-  const labels = input("labels", raw.shape);
-  const weights = input("label_weights", raw.shape);
+export function multiHeadLoss(
+  raw: Value,
+  kinds: readonly HeadKind[],
+  labels = input("labels", raw.shape),
+  weights = input("label_weights", raw.shape),
+): Value {
   const continuous = isContinuous(kinds);
   const crossEntropy = ops.bceWithLogits(raw, labels);
   if (!continuous.includes(1)) return ops.reduceSum(ops.mul(crossEntropy, weights));

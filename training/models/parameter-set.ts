@@ -18,6 +18,9 @@ export function filled(value: number): Initialiser {
   return (data) => data.fill(value);
 }
 
+/** Where a network's parameters are made. */
+export type ParameterScope = Pick<ParameterSet, "add">;
+
 /** What a model is made of besides its graph: each parameter's value in the graph and its weights now. */
 export class ParameterSet {
   readonly #values = new Map<string, Value>();
@@ -39,6 +42,11 @@ export class ParameterSet {
     const value = parameter(name, shape);
     this.#values.set(name, value);
     return value;
+  }
+
+  /** The same set with `prefix` before every name: a second network of the same form has parameters of its own. */
+  under(prefix: string): ParameterScope {
+    return { add: (name, shape, initialise) => this.add(`${prefix}${name}`, shape, initialise) };
   }
 
   get values(): readonly Value[] {

@@ -1,9 +1,13 @@
 import { random } from "../../datasets/random.ts";
 import type { TrainingRows } from "../../features/rows.ts";
 import { ops } from "../graph/ops.ts";
-import { input, parameter, type Value } from "../graph/value.ts";
+import { input, parameter, scalar, type Value } from "../graph/value.ts";
 import { IdEmbeddings } from "../models/id-embeddings.ts";
-import { inputStatistics, inputTransform } from "../models/input-transform.ts";
+import {
+  type InputStatistics,
+  inputStatistics,
+  inputTransform,
+} from "../models/input-transform.ts";
 import { logistic } from "../models/logistic.ts";
 import { maskNet } from "../models/mask-net.ts";
 import { headOutputs, multiHeadLoss } from "../models/multi-head-loss.ts";
@@ -22,26 +26,39 @@ interface NetworkRequest {
   readonly featureNames: readonly string[];
   readonly heads: readonly HeadStatistics[];
   readonly seed: number;
+  /** Kept from a model that training goes on from, instead of being taken from `train`. */
+  readonly kept?: KeptConstants | undefined;
+}
+
+/** What is decided once for a model and all that are warm-started from it. */
+export interface KeptConstants {
+  readonly statistics: InputStatistics;
+  /** Tower of each head of a heavy ranker. */
+  readonly towers?: readonly number[];
 }
 
 interface Inputs {
   readonly features: Value;
   readonly transformed: Value;
   readonly biases: Float32Array;
+  readonly statistics: InputStatistics;
 }
 
-function inputs({ train, featureNames, heads }: NetworkRequest): Inputs {
+function inputs({ train, featureNames, heads, kept }: NetworkRequest): Inputs {
   const columns = featureColumns(train, featureNames);
   const features = input("features", ["n", columns.length]);
-  const statistics = inputStatistics(
-    train.features,
-    train.n,
-    train.featureNames.length,
-    columns,
-    Math.ceil(train.n / STATISTICS_ROWS),
-  );
+  const statistics =
+    kept?.statistics ??
+    inputStatistics(
+      train.features,
+      train.n,
+      train.featureNames.length,
+      columns,
+      Math.ceil(train.n / STATISTICS_ROWS),
+    );
   return {
     features,
+    statistics,
     transformed: inputTransform(features, statistics),
     biases: Float32Array.from(heads, startingLogit),
   };
@@ -50,7 +67,7 @@ function inputs({ train, featureNames, heads }: NetworkRequest): Inputs {
 /** Multi-head logistic regression over the named features. */
 export function logisticNetwork(request: NetworkRequest): RankerNetwork {
   const { heads, featureNames } = request;
-  const { transformed, biases } = inputs(request);
+  const { transformed, biases, statistics } = inputs(request);
   const parameters = new ParameterSet();
   const kinds = heads.map(({ kind }) => kind);
   const raw = logistic(transformed, biases, parameters);
@@ -59,6 +76,7 @@ export function logisticNetwork(request: NetworkRequest): RankerNetwork {
     idNames: [],
     headNames: heads.map(({ name }) => name),
     kinds,
+    statistics,
     parameters,
     loss: multiHeadLoss(raw, kinds),
     raw,
@@ -68,8 +86,8 @@ export function logisticNetwork(request: NetworkRequest): RankerNetwork {
 
 /** Parallel MaskNet over the named features and the rows' ids. */
 export function heavyNetwork(request: NetworkRequest, options: HeavyOptions): RankerNetwork {
-  const { heads, featureNames, seed, train } = request;
-  const { transformed, biases } = inputs(request);
+  const { heads, featureNames, seed, train, kept } = request;
+  const { transformed, biases, statistics } = inputs(request);
   const parameters = new ParameterSet();
   const kinds = heads.map(({ kind }) => kind);
   const { idWidth, dropout } = options;
@@ -87,18 +105,25 @@ export function heavyNetwork(request: NetworkRequest, options: HeavyOptions): Ra
   const embedded = embeddings?.trainingInput();
   const last = options.trunk.at(-1) ?? options.blocks * options.blockOutput;
   const mask = dropout > 0 ? input("dropout", ["n", last]) : undefined;
-  const draws = random(seed, "weights");
-  const towers = sharedTowers(heads);
-  const network = (ids: Value | undefined, dropped?: Value): Value =>
-    maskNet(
-      ids ? ops.concat([transformed, ids], 1) : transformed,
-      options,
-      { biases, towers },
-      parameters,
-      draws,
-      dropped,
+  const towers = kept?.towers ?? sharedTowers(heads);
+  const draws = Array.from({ length: options.members }, (_, member) =>
+    member === 0 ? random(seed, "weights") : random(seed, "weights", member),
+  );
+  /** The logits [n, heads] of each member. */
+  const network = (ids: Value | undefined, dropped?: Value): Value[] =>
+    draws.map((draw, member) =>
+      maskNet(
+        ids ? ops.concat([transformed, ids], 1) : transformed,
+        options,
+        { biases, towers },
+        member === 0 ? parameters : parameters.under(`member_${member}/`),
+        draw,
+        dropped,
+      ),
     );
   const training = network(embedded, mask);
+  const labels = input("labels", ["n", heads.length]);
+  const weights = input("label_weights", ["n", heads.length]);
   const served = embeddings?.inferenceInput(
     parameter("id_table", [embeddings.columns * options.idBuckets, idWidth]),
   );
@@ -107,11 +132,19 @@ export function heavyNetwork(request: NetworkRequest, options: HeavyOptions): Ra
     idNames,
     headNames: heads.map(({ name }) => name),
     kinds,
+    statistics,
+    towers,
     parameters,
-    loss: multiHeadLoss(training, kinds),
-    raw: network(embedded),
-    outputs: headOutputs(network(served), kinds),
+    // Each member learns as if it were alone.
+    loss: sum(training.map((raw) => multiHeadLoss(raw, kinds, labels, weights))),
+    raw: mean(network(embedded)),
+    outputs: headOutputs(mean(network(served)), kinds),
     ...(embeddings && embedded && { embeddings, embedded }),
     ...(mask && { dropout: { width: last, rate: dropout } }),
   };
 }
+
+const sum = (values: readonly Value[]): Value => values.reduce((a, b) => ops.add(a, b));
+
+const mean = (values: readonly Value[]): Value =>
+  values.length === 1 ? sum(values) : ops.mul(sum(values), scalar(1 / values.length));

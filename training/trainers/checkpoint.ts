@@ -16,8 +16,7 @@ export interface Checkpoint {
 const MAGIC = "ROOSTCK1";
 
 /** Layout: magic, header length (uint32 little endian), JSON header, float32 tensors in header order, sha256 of all before. */
-export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
-  const { run, state, tensors } = checkpoint;
+export function encodeCheckpoint({ run, state, tensors }: Checkpoint): Uint8Array[] {
   const header = Buffer.from(
     JSON.stringify({
       run,
@@ -33,7 +32,32 @@ export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Pro
   const hash = createHash("sha256");
   for (const part of parts) hash.update(part);
   parts.push(hash.digest());
+  return parts;
+}
 
+/** What `encodeCheckpoint` wrote, or undefined when the bytes are damaged. */
+export function decodeCheckpoint(bytes: Buffer): Checkpoint | undefined {
+  const body = bytes.subarray(0, Math.max(0, bytes.length - 32));
+  const sum = createHash("sha256").update(body).digest();
+  if (body.subarray(0, 8).toString() !== MAGIC || !sum.equals(bytes.subarray(body.length)))
+    return undefined;
+  const start = 12 + body.readUInt32LE(8);
+  const header = JSON.parse(body.subarray(12, start).toString()) as {
+    run: string;
+    state: Record<string, unknown>;
+    tensors: [string, number][];
+  };
+  const tensors: Tensors = new Map();
+  let at = start;
+  for (const [name, size] of header.tensors) {
+    tensors.set(name, new Float32Array(Uint8Array.from(body.subarray(at, at + size * 4)).buffer));
+    at += size * 4;
+  }
+  return { run: header.run, state: header.state, tensors };
+}
+
+export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
+  const parts = encodeCheckpoint(checkpoint);
   await mkdir(dirname(path), { recursive: true });
   const pending = `${path}.${process.pid}.partial`;
   const file = await open(pending, "w");
@@ -61,22 +85,8 @@ export async function readCheckpoint(path: string, run: string): Promise<Checkpo
   const refuse = (why: string): never => {
     throw new RoostError("BAD_ARGUMENT", `checkpoint ${path} ${why}; delete it to start afresh`);
   };
-  const body = bytes.subarray(0, Math.max(0, bytes.length - 32));
-  const sum = createHash("sha256").update(body).digest();
-  if (body.subarray(0, 8).toString() !== MAGIC || !sum.equals(bytes.subarray(body.length)))
-    refuse("is damaged");
-  const start = 12 + body.readUInt32LE(8);
-  const header = JSON.parse(body.subarray(12, start).toString()) as {
-    run: string;
-    state: Record<string, unknown>;
-    tensors: [string, number][];
-  };
-  if (header.run !== run) refuse("belongs to a run with other data, settings or seed");
-  const tensors: Tensors = new Map();
-  let at = start;
-  for (const [name, size] of header.tensors) {
-    tensors.set(name, new Float32Array(Uint8Array.from(body.subarray(at, at + size * 4)).buffer));
-    at += size * 4;
-  }
-  return { run, state: header.state, tensors };
+  const checkpoint = decodeCheckpoint(bytes);
+  if (checkpoint === undefined) return refuse("is damaged");
+  if (checkpoint.run !== run) refuse("belongs to a run with other data, settings or seed");
+  return checkpoint;
 }

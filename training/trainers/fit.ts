@@ -31,7 +31,7 @@ export interface FitProgress {
   readonly steps: number;
   /** Passes over the training rows so far. */
   readonly passes: number;
-  /** Mean training loss since the last report. */
+  /** Mean training loss since the last report; NaN before the first step. */
   readonly trainingLoss: number;
   /** The number that early stopping goes by; lower is better, 1 = no better than base rates. */
   readonly validationLoss: number;
@@ -54,6 +54,8 @@ export interface FitRequest {
   readonly signal?: AbortSignal | undefined;
   /** File that an interrupted run continues from; deleted when training ends. */
   readonly checkpoint?: string | undefined;
+  /** The version whose weights the network has; they count as a candidate for the best. Absent: fresh weights. */
+  readonly startsFrom?: string | undefined;
 }
 
 export interface FitResult {
@@ -175,6 +177,7 @@ export async function fitNetwork(request: FitRequest): Promise<FitResult> {
   };
 
   try {
+    if (request.startsFrom !== undefined && state.history.length === 0) await evaluate();
     let order: Int32Array = new Int32Array(0);
     let orderPass = -1;
     const patience = options.patiencePasses * stepsPerPass;
@@ -229,6 +232,7 @@ function runKey({
   headWeights,
   seed,
   options,
+  startsFrom,
 }: FitRequest): string {
   const hash = createHash("sha256");
   const data = [train, validation].map((rows) => {
@@ -242,7 +246,18 @@ function runKey({
   const names = { featureNames, headNames, idNames };
   const weights = [...headWeights];
   const ids = embeddings?.options;
-  const run = { engine: engine.name, data, weights, seed, options, shapes, names, dropout, ids };
+  const run = {
+    engine: engine.name,
+    data,
+    weights,
+    seed,
+    options,
+    shapes,
+    names,
+    dropout,
+    ids,
+    startsFrom,
+  };
   hash.update(JSON.stringify(run));
   return hash.digest("hex");
 }

@@ -1,5 +1,6 @@
 import type { Value } from "../graph/value.ts";
 import type { IdEmbeddings } from "../models/id-embeddings.ts";
+import type { InputStatistics } from "../models/input-transform.ts";
 import type { HeadKind } from "../models/multi-head-loss.ts";
 import type { ParameterSet } from "../models/parameter-set.ts";
 
@@ -10,6 +11,10 @@ export interface RankerNetwork {
   readonly idNames: readonly string[];
   readonly headNames: readonly string[];
   readonly kinds: readonly HeadKind[];
+  /** Constants of its input transform. */
+  readonly statistics: InputStatistics;
+  /** Tower of each head; absent where there are none. */
+  readonly towers?: readonly number[];
   readonly parameters: ParameterSet;
   readonly embeddings?: IdEmbeddings;
   readonly dropout?: { readonly width: number; readonly rate: number };

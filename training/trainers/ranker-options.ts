@@ -3,6 +3,11 @@ import { FitOptions } from "./fit-options.ts";
 
 /** The heavy ranker's own settings; the defaults make .4–.5 M parameters on 120–170 features. */
 export const HeavyOptions = z.strictObject({
+  /**
+   * Networks that are trained side by side from different weights, on the same ids, and whose logits are averaged. Takes
+   * as many times as long to train and to serve; pays where rows are few and seeds disagree.
+   */
+  members: z.int().min(1).max(8).default(1),
   blocks: z.int().min(1).default(3),
   maskHidden: z.int().min(1).default(112),
   blockOutput: z.int().min(1).default(128),

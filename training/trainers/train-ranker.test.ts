@@ -221,3 +221,24 @@ test("rows that cannot be learned from are refused by name", async () => {
     /batchsize/,
   );
 });
+
+test("averaged networks are a mean of networks that differ, and their mean is no worse than the first alone", async () => {
+  const planted = plantedRows({ n: 6_000, features: 5, heads: [linear, interaction], seed: 21 });
+  const rows = split(planted);
+  const fit = { batchSize: 128, maxPasses: 2 };
+  const one = await train({ kind: "heavy", ...rows, options: { fit, heavy: SMALL } });
+  const three = await train({
+    kind: "heavy",
+    ...rows,
+    options: { fit, heavy: { ...SMALL, members: 3 } },
+  });
+  expect(three.parts.parameters).toBe(3 * one.parts.parameters);
+  const outputs = await three.outputs(rows.validation);
+  expect(outputs).not.toEqual(await one.outputs(rows.validation));
+  for (const head of ["click", "favorite"])
+    expect(await headAuc(three, rows.validation, head)).toBeGreaterThan(
+      (await headAuc(one, rows.validation, head)) - 0.01,
+    );
+  await one.close();
+  await three.close();
+});

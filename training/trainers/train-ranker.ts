@@ -1,8 +1,10 @@
 import { z } from "zod";
 import { RoostError } from "../../errors.ts";
+import type { Calibration } from "../../features/bundle.ts";
 import type { TrainingRows } from "../../features/rows.ts";
 import { chooseEngine } from "../engines/choose-engine.ts";
 import { toOnnx } from "../graph/to-onnx.ts";
+import { measuredRows } from "../registry/measured-rows.ts";
 import { heavyNetwork, logisticNetwork } from "./build-network.ts";
 import { calibrateHeads } from "./calibration.ts";
 import { type FitProgress, fitNetwork } from "./fit.ts";
@@ -12,6 +14,15 @@ import { type HeadStatistics, headStatistics } from "./head-statistics.ts";
 import { HeavyOptions, LOGISTIC_FIT, RankerOptions } from "./ranker-options.ts";
 import { weightTensors } from "./snapshot.ts";
 import { type RankerKind, TrainedModel } from "./trained-model.ts";
+import { trainingState } from "./training-state.ts";
+import {
+  checkWarmStart,
+  jointHeads,
+  restoreWarm,
+  type WarmStart,
+  warmFit,
+  warmHeavyOptions,
+} from "./warm-start.ts";
 
 export interface TrainRankerRequest {
   /** `heavy`: parallel MaskNet with ids. `light` and `past_rates`: logistic regression over `featureSubset`. */
@@ -31,40 +42,54 @@ export interface TrainRankerRequest {
   readonly signal?: AbortSignal;
   /** File that an interrupted run continues from. */
   readonly checkpoint?: string;
+  /**
+   * Goes on from this model's weights: its features, input constants, towers and architecture are kept, and its weights
+   * stay if no step is better on the validation rows. A head without positives in `train` is not trained and keeps its
+   * calibration.
+   */
+  readonly warm?: WarmStart;
 }
 
 /**
  * Trains, calibrates and measures one ranker. Runs on the calling thread and blocks its event loop step by step.
  * Same arguments, same model bytes.
  * @throws BAD_DATASET for empty rows, unknown features or heads, or validation rows that start before training rows end
- * @throws BAD_ARGUMENT for unknown options, a foreign checkpoint, or an engine that is not installed
+ * @throws BAD_ARGUMENT for unknown options, a foreign checkpoint, an engine that is not installed, or a warm start from a
+ * model with other features, heads or architecture
+ * @throws BAD_BUNDLE when the model to go on from is not what its training state makes
  */
 export async function trainRanker(request: TrainRankerRequest): Promise<TrainedModel> {
-  const { kind, train, validation, seed, threads } = request;
+  const { kind, train, validation, seed, threads, warm, featureSubset } = request;
   checkSplit(train, validation);
   const given = request.options ?? {};
   const options = parse(RankerOptions, given);
+  const usual = parse(FitOptions, kind === "heavy" ? {} : LOGISTIC_FIT);
   const fitOptions = parse(FitOptions, {
-    ...(kind === "heavy" ? {} : LOGISTIC_FIT),
+    ...(warm === undefined ? usual : warmFit(usual, train.n, warm)),
     ...given.fit,
   });
-  const heads = headStatistics(train);
-  const featureNames = request.featureSubset ?? train.featureNames;
-  const base = { train, featureNames, heads, seed };
-  const heavyOptions = parse(HeavyOptions, given.heavy ?? {});
+  const seen = headStatistics(train);
+  if (warm) checkWarmStart(warm, { kind, train, asked: given.heavy ?? {}, featureSubset });
+  const heavyOptions =
+    warm && kind === "heavy" ? warmHeavyOptions(warm) : parse(HeavyOptions, given.heavy ?? {});
+  const featureNames = warm?.manifest.features ?? featureSubset ?? train.featureNames;
+  const base = { train, featureNames, heads: seen, seed, kept: warm?.state.kept };
   const network = kind === "heavy" ? heavyNetwork(base, heavyOptions) : logisticNetwork(base);
+  if (warm) restoreWarm(network, warm);
+  const heads = warm ? jointHeads(seen, warm) : seen;
   const engine = await chooseEngine(options.engine, threads);
   const result = await fitNetwork({
     network,
     engine,
     train,
     validation,
-    headWeights: headLossWeights(heads, fitOptions.headBalance),
+    headWeights: headLossWeights(seen, fitOptions.headBalance),
     seed,
     options: fitOptions,
     onProgress: request.onProgress,
     signal: request.signal,
     checkpoint: request.checkpoint,
+    startsFrom: warm?.manifest.version,
   });
 
   const { embeddings } = network;
@@ -88,21 +113,60 @@ export async function trainRanker(request: TrainRankerRequest): Promise<TrainedM
         validation_rows: validation.n,
         best_passes: result.bestPasses,
         best_validation_loss: finite(result.bestValidationLoss),
+        ...(warm && {
+          warm_start: {
+            from: warm.manifest.version,
+            from_ms: train.timeMs[0] as number,
+            rows: train.n,
+            kept_heads: keptHeads(seen, heads),
+          },
+        }),
       },
       rows: {
-        n: train.n,
-        fromMs: train.timeMs[0] as number,
+        n: train.n + (warm?.manifest.data.rows ?? 0),
+        fromMs: Math.min(
+          train.timeMs[0] as number,
+          warm?.manifest.data.from_ms ?? Number.POSITIVE_INFINITY,
+        ),
         toMs: train.timeMs[train.n - 1] as number,
       },
+      validation: measuredRows(validation),
+      trainingState: trainingState(network),
     },
     threads,
   );
-  const calibration = calibrateHeads(await uncalibrated.outputs(validation), validation, heads);
+  const calibration = keepCalibration(
+    calibrateHeads(await uncalibrated.outputs(validation), validation, heads),
+    headStatistics(validation),
+    keptHeads(seen, heads),
+    warm,
+  );
   const model = uncalibrated.with({ calibration });
   const rounds = request.metricRounds ?? 200;
   if (rounds === 0) return model;
   const predictions = await model.predict(validation);
   return model.with({ metrics: headMetrics(predictions, validation, heads, { seed, rounds }) });
+}
+
+/** Heads that were learned before and have nothing to be learned from now. */
+const keptHeads = (seen: readonly HeadStatistics[], joint: readonly HeadStatistics[]): string[] =>
+  seen.flatMap(({ name, positives }, h) =>
+    positives === 0 && (joint[h]?.positives ?? 0) > 0 ? [name] : [],
+  );
+
+/** Nothing can be fitted to a head without new positives: it keeps the calibration that it had. */
+function keepCalibration(
+  fresh: readonly Calibration[],
+  validated: readonly HeadStatistics[],
+  kept: readonly string[],
+  warm: WarmStart | undefined,
+): Calibration[] {
+  return fresh.map((calibration, h) => {
+    const { name, positives } = validated[h] as HeadStatistics;
+    const had = warm?.manifest.calibration[h];
+    const masked = warm?.manifest.masked_heads.includes(name);
+    return had && !masked && (kept.includes(name) || positives === 0) ? had : calibration;
+  });
 }
 
 /** The entropy, in nats, of a head that happens on 10 % of impressions: the unit of loss weights. */

@@ -45,6 +45,10 @@ export interface TrainedParts {
   readonly parameters: number;
   readonly settings: Record<string, unknown>;
   readonly rows: { readonly n: number; readonly fromMs: number; readonly toMs: number };
+  /** The rows behind `metrics`. */
+  readonly validation: NonNullable<BundleManifest["validation"]>;
+  /** What a warm start goes on from. */
+  readonly trainingState: Uint8Array;
 }
 
 /** A trained ranker: predicts with the very model that it publishes. `close()` it when done. */
@@ -124,8 +128,13 @@ export class TrainedModel {
 
   /** Writes the bundle atomically into `dir`; readers see the old one or this one. Returns its manifest. */
   async publish(dir: string, options: PublishOptions): Promise<BundleManifest> {
+    return writeBundle(dir, this.parts.onnx, this.manifest(options));
+  }
+
+  /** What `bundle.json` says of this model. */
+  manifest(options: PublishOptions): Omit<BundleManifest, "version" | "checksum"> {
     const { parts } = this;
-    return writeBundle(dir, parts.onnx, {
+    return {
       format: 1,
       kind: parts.kind,
       features: [...parts.featureNames],
@@ -142,10 +151,11 @@ export class TrainedModel {
         rows: parts.rows.n,
         positives: Object.fromEntries(parts.heads.map((head) => [head.name, head.positives])),
       },
+      validation: parts.validation,
       seed: parts.seed,
       parameters: parts.parameters,
       settings: parts.settings,
-    });
+    };
   }
 
   close(): Promise<void> {

@@ -27,7 +27,7 @@ const INDEXED = 30_000;
 const INDEX_QUERIES = 40;
 
 /** What `roost evaluate` says of retrieval: means over requests, with intervals from resampling viewers. */
-export interface RetrievalReport {
+export interface TowerRecallReport {
   readonly requests: number;
   /** Out-of-network posts that could have been retrieved, mean a request. */
   readonly eligible: number;
@@ -62,7 +62,7 @@ interface Checkpoint {
   taken: number;
 }
 
-export interface RetrievalOptions {
+export interface TowerRecallOptions {
   readonly requests: number;
   readonly windowHours: number;
   readonly fromMs: number;
@@ -73,11 +73,11 @@ export interface RetrievalOptions {
  * Judges the towers against the truth: of the posts that were out of the viewer's network and unseen, which 100 are worth
  * most, and how many of them are among the 500 nearest? Each viewer once, evenly over the range.
  */
-export class RetrievalJudge {
+export class TowerRecallJudge {
   readonly #world: World;
   readonly #user: TowerSession;
   readonly #post: TowerSession;
-  readonly #options: RetrievalOptions;
+  readonly #options: TowerRecallOptions;
   readonly #perCheckpoint: number;
   readonly #reader = new TowerReader();
   readonly #created = new Map<string, { readonly authorId: string; readonly timeMs: number }>();
@@ -87,7 +87,7 @@ export class RetrievalJudge {
   #checkpoint: Checkpoint | undefined;
   #nextMs: number;
 
-  constructor(world: World, user: TowerSession, post: TowerSession, options: RetrievalOptions) {
+  constructor(world: World, user: TowerSession, post: TowerSession, options: TowerRecallOptions) {
     this.#world = world;
     this.#user = user;
     this.#post = post;
@@ -176,7 +176,7 @@ export class RetrievalJudge {
   }
 
   /** Means and intervals; null when nobody could be judged. */
-  async report(bootstrap: BootstrapOptions): Promise<RetrievalReport | null> {
+  async report(bootstrap: BootstrapOptions): Promise<TowerRecallReport | null> {
     const judged = this.#judged;
     if (judged.length === 0) return null;
     const mean = (of: (request: Judged) => number, among: readonly Judged[] = judged): Interval =>

@@ -1,0 +1,79 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { anyEvent } from "../events.arbitrary.ts";
+import { type Event, EventSchema } from "../events.ts";
+import { ERASED_AUTHOR, withoutUser } from "./erased-event.ts";
+
+const USER = "77";
+const event = (fields: object): Event => EventSchema.parse({ time_ms: 5, ...fields });
+
+test("what a user did, what was done to the account and their posts leave a tombstone of the same time", () => {
+  const own = [
+    { type: "user_created", user_id: USER },
+    { type: "follow", user_id: USER, target_id: "1" },
+    { type: "block", user_id: "1", target_id: USER },
+    { type: "post_created", post_id: "9", author_id: USER, text: "hello" },
+    { type: "post_deleted", post_id: "9", author_id: USER },
+    { type: "impression", user_id: USER, post_id: "3", request_id: "r", position: 0 },
+    { type: "user_deleted", user_id: USER },
+  ];
+  for (const fields of own)
+    expect(withoutUser(event(fields), USER)).toEqual({
+      event: { type: "erased", time_ms: 5 },
+      change: "removed",
+    });
+});
+
+test("records of others stay, without the user's id", () => {
+  const seen = { type: "impression", user_id: "1", post_id: "9", request_id: "r", position: 0 };
+  expect(withoutUser(event({ ...seen, author_id: USER }), USER)).toEqual({
+    event: event(seen),
+    change: "redacted",
+  });
+  const reply = { type: "post_created", post_id: "10", author_id: "1", in_reply_to_post_id: "9" };
+  const { event: kept } = withoutUser(event({ ...reply, in_reply_to_author_id: USER }), USER);
+  expect(kept).toEqual(event(reply));
+});
+
+test("a served page keeps its places: the author of the user's posts becomes nobody", () => {
+  const item = (author_id: string) => ({
+    post_id: "9",
+    author_id,
+    score: 1,
+    source: "s",
+    in_network: true,
+  });
+  const served = event({
+    type: "served",
+    request_id: "r",
+    user_id: "1",
+    product: "for_you",
+    log_position: 0,
+    experiments: [],
+    weights_checksum: "w",
+    model_versions: {},
+    policy: "p",
+    deterministic: true,
+    items: [item("2"), item(USER), item("3")],
+  });
+  const { event: kept, change } = withoutUser(served, USER);
+  expect(change).toBe("redacted");
+  expect(kept).toEqual({ ...served, items: [item("2"), item(ERASED_AUTHOR), item("3")] });
+});
+
+test("of any event nothing with the user's id remains, what remains is valid, and other events are left as they are", () => {
+  fc.assert(
+    fc.property(anyEvent(), fc.constantFrom("user_id", "author_id", "target_id"), (drawn, name) => {
+      const concerned = (name in drawn ? { ...drawn, [name]: USER } : drawn) as Event;
+      const { event: kept, change } = withoutUser(concerned, USER);
+      expect(EventSchema.safeParse(kept).success).toBe(true);
+      expect(kept.time_ms).toBe(concerned.time_ms);
+      const ids = Object.entries(kept).filter(([key, value]) => /_id$/.test(key) && value === USER);
+      expect(ids.filter(([key]) => !/post_id|event_id|request_id|conversation/.test(key))).toEqual(
+        [],
+      );
+      if (change === "none") expect(kept).toBe(concerned);
+      if (name in drawn) expect(change).not.toBe("none");
+    }),
+  );
+});

@@ -1,0 +1,150 @@
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import {
+  type DatasetManifest,
+  hasDataset,
+  heldOutDir,
+  readManifest,
+  segmentsDir,
+} from "../../datasets/dataset.ts";
+import {
+  eraseFromLog,
+  eraseFromSegments,
+  nothingErased,
+  type RewrittenSegment,
+} from "../../datasets/log/erase-records.ts";
+import { listSegments } from "../../datasets/log/segment-files.ts";
+import { copyLmdb } from "../../datasets/storage/copy-lmdb.ts";
+import type { DataDir } from "../../datasets/storage/data-dir.ts";
+import { openLmdb } from "../../datasets/storage/lmdb.ts";
+import { commitReplacement, replacementDir } from "../../datasets/storage/replacement.ts";
+import { lmdbStickyStore } from "../../experiments/assignment/lmdb-sticky-store.ts";
+
+/** What an erasure did, kept in `erasures/`. Who was erased can be checked by it, not read from it. */
+export interface ErasureReceipt {
+  readonly format: 1;
+  /** SHA-256 of salt and id, hex. Ids are guessable: keep receipts from whoever must not learn of it. */
+  readonly user_sha256: string;
+  readonly salt: string;
+  readonly erased_at: string;
+  /** Event type → records that left a tombstone. */
+  readonly records_removed: Readonly<Record<string, number>>;
+  /** Event type → records of others that no longer name the user. */
+  readonly records_redacted: Readonly<Record<string, number>>;
+  readonly segments_rewritten: readonly string[];
+  readonly sticky_documents_removed: number;
+}
+
+export const receiptHash = (userId: string, salt: string): string =>
+  createHash("sha256").update(`${salt}:${userId}`).digest("hex");
+
+export interface EraseRequest {
+  readonly userId: string;
+  /** Epoch milliseconds. */
+  readonly nowMs: number;
+  /** Random text, new for every receipt. */
+  readonly salt: string;
+}
+
+/**
+ * Removes a user from everything that a data directory keeps: segments, held-out part, event log and sticky arms are
+ * written anew without them, what is derived from the log (features, snapshot) is thrown away and built again by the next
+ * start. It happens whole or not at all; see `commitReplacement`. What the user added to counts of others goes with it.
+ * Trained models stay: they hold weights, no records.
+ * @param dir owned by the caller, and not served from
+ */
+export async function eraseUser(
+  dir: DataDir,
+  { userId, nowMs, salt }: EraseRequest,
+): Promise<ErasureReceipt> {
+  const prepared = replacementDir(dir.path);
+  mkdirSync(prepared, { recursive: true });
+  const files: string[] = [];
+  const total = nothingErased();
+  const add = ({ removed, redacted }: Pick<typeof total, "removed" | "redacted">): void => {
+    for (const [type, n] of Object.entries(removed))
+      total.removed[type] = (total.removed[type] ?? 0) + n;
+    for (const [type, n] of Object.entries(redacted))
+      total.redacted[type] = (total.redacted[type] ?? 0) + n;
+  };
+
+  const rewritten: RewrittenSegment[] = [];
+  for (const place of [segmentsDir, heldOutDir]) {
+    const folder = basename(place(dir.path));
+    mkdirSync(place(prepared), { recursive: true });
+    for (const segment of await eraseFromSegments(place(dir.path), place(prepared), userId)) {
+      rewritten.push(segment);
+      add(segment.erased);
+      const name = basename(segment.after.file, ".parquet");
+      files.push(`${folder}/${name}.parquet`, `${folder}/${name}.json`);
+      // The held-out part is no part of the log: its positions are other records' there.
+      if (place === segmentsDir) for (const seq of segment.erased.seqs) total.seqs.add(seq);
+    }
+  }
+  if (existsSync(join(dir.log, "data.mdb"))) {
+    add(await eraseFromLog(dir.log, join(prepared, "log"), userId, total.seqs));
+    files.push("log/data.mdb");
+  }
+  let stickyDocuments = 0;
+  if (existsSync(dir.at("sticky", "data.mdb"))) {
+    stickyDocuments = await forgetSticky(dir.at("sticky"), userId);
+    await copyLmdb(dir.at("sticky"), join(prepared, "sticky"));
+    files.push("sticky/data.mdb");
+  }
+  if (hasDataset(dir.path) && rewritten.length > 0) {
+    const manifest = manifestWithout(dir.path, readManifest(dir.path), rewritten);
+    writeFileSync(join(prepared, "dataset.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+    files.push("dataset.json");
+  }
+
+  const receipt: ErasureReceipt = {
+    format: 1,
+    user_sha256: receiptHash(userId, salt),
+    salt,
+    erased_at: new Date(nowMs).toISOString(),
+    records_removed: total.removed,
+    records_redacted: total.redacted,
+    segments_rewritten: rewritten.map(({ after }) => basename(after.file)),
+    sticky_documents_removed: stickyDocuments,
+  };
+  const kept = `erasures/${nowMs}-${receipt.user_sha256.slice(0, 16)}.json`;
+  mkdirSync(join(prepared, "erasures"), { recursive: true });
+  writeFileSync(join(prepared, kept), `${JSON.stringify(receipt, null, 2)}\n`);
+  commitReplacement(dir.path, {
+    files: [...files, kept],
+    // LMDB's lock files belong to the files that go.
+    removed: ["state", "broadcast.snapshot", "log/lock.mdb", "sticky/lock.mdb"],
+  });
+  return receipt;
+}
+
+async function forgetSticky(path: string, userId: string): Promise<number> {
+  const root = openLmdb(path);
+  try {
+    return await lmdbStickyStore(root).forget(userId);
+  } finally {
+    await root.close();
+  }
+}
+
+/** The manifest of the data set as it will be: fewer impressions, other checksums. */
+function manifestWithout(
+  dir: string,
+  manifest: DatasetManifest,
+  rewritten: readonly RewrittenSegment[],
+): DatasetManifest {
+  const after = new Map(rewritten.map((segment) => [segment.before.file, segment]));
+  const hash = createHash("sha256");
+  let impressions = manifest.impressions;
+  const heldOut = listSegments(heldOutDir(dir));
+  // What a server logged later lies behind the data set's own segments and was never counted.
+  const lastSeq = (heldOut[0]?.first_seq ?? manifest.events + 1) - 1;
+  const own = listSegments(segmentsDir(dir)).filter(({ last_seq }) => last_seq <= lastSeq);
+  for (const segment of [...own, ...heldOut]) {
+    const changed = after.get(segment.file);
+    hash.update(changed?.after.sha256 ?? segment.sha256);
+    impressions -= changed?.erased.removed.impression ?? 0;
+  }
+  return { ...manifest, impressions, checksum: hash.digest("hex") };
+}

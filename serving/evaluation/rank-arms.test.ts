@@ -1,0 +1,99 @@
+import { join } from "node:path";
+import { beforeAll, expect, test } from "vitest";
+import { readManifest } from "../../datasets/dataset.ts";
+import type { EventOf } from "../../datasets/events.ts";
+import { ViewerHistory } from "../../datasets/world/viewer-history.ts";
+import type { World } from "../../datasets/world/world.ts";
+import { createWorldOf } from "../../datasets/world/world-of.ts";
+import { readChampion } from "../../features/models/champion.ts";
+import { Replay } from "../../features/replay.ts";
+import { finallyDo, freshSpace } from "../space.fixture.ts";
+import { BroadcastState } from "../state/live-state.ts";
+import { loadPreset } from "../weights/presets.ts";
+import { type Moment, walkHeldOut } from "./held-out.ts";
+import { type JudgedRequest, type RankArms, rankArms } from "./rank-arms.ts";
+
+/** How many people's first visit of the day is judged. */
+const PEOPLE = 12;
+
+let world: World;
+let arms: RankArms;
+const judged = new Map<string, JudgedRequest>();
+let again: JudgedRequest | undefined;
+
+beforeAll(async () => {
+  const space = await freshSpace();
+  const manifest = readManifest(space);
+  world = createWorldOf(manifest) as World;
+  arms = await rankArms(
+    world,
+    {
+      light: await readChampion(join(space, "models", "light")),
+      heavy: await readChampion(join(space, "models", "heavy")),
+    },
+    await loadPreset("world"),
+  );
+  finallyDo(() => arms.close());
+  const fromMs = manifest.held_out_from_ms as number;
+  const asked = new Set<string>();
+  const onImpression = (event: EventOf<"impression">, moment: Moment) => {
+    if (asked.size >= PEOPLE || asked.has(event.user_id)) return undefined;
+    asked.add(event.user_id);
+    return look(event, moment);
+  };
+  await walkHeldOut(
+    space,
+    manifest,
+    { fromMs, toMs: fromMs + 4 * 3_600_000 },
+    world,
+    onImpression,
+    () => {},
+  );
+});
+
+async function look({ user_id, time_ms }: EventOf<"impression">, moment: Moment): Promise<void> {
+  const request = await arms.judge(user_id, time_ms, moment);
+  if (request === undefined) return;
+  judged.set(user_id, request);
+  if (again === undefined) again = await arms.judge(user_id, time_ms, moment);
+}
+
+const value = (request: JudgedRequest, arm: string): number => request.values.get(arm) as number;
+
+test("every arm ranks the same candidates, so none is worth more than the oracle's order", () => {
+  expect(judged.size).toBeGreaterThanOrEqual(PEOPLE / 2);
+  for (const request of judged.values()) {
+    expect(request.candidates).toBeGreaterThanOrEqual(20);
+    expect(request.inNetwork).toBeLessThanOrEqual(request.candidates);
+    expect([...request.values.keys()]).toEqual([...request.ndcg.keys()]);
+    for (const [arm, worth] of request.values)
+      expect(worth, arm).toBeLessThanOrEqual(value(request, "oracle"));
+    for (const [arm, depths] of request.ndcg)
+      for (const ndcg of depths) {
+        expect(ndcg, arm).toBeGreaterThanOrEqual(0);
+        expect(ndcg, arm).toBeLessThanOrEqual(1 + 1e-12);
+      }
+    expect(request.ndcg.get("oracle")).toEqual([1, 1]);
+  }
+});
+
+test("what is visible of posts is worth more than knowing their age or popularity", () => {
+  const total = (arm: string): number =>
+    [...judged.values()].reduce((sum, request) => sum + value(request, arm), 0);
+  expect(total("visible")).toBeGreaterThan(total("chronological"));
+  expect(total("visible")).toBeGreaterThan(total("popularity"));
+  expect(total("visible")).toBeGreaterThan(total("full"));
+  expect(total("oracle")).toBeGreaterThan(total("visible"));
+});
+
+test("the same moment is judged the same again", () => {
+  const [first] = judged.values();
+  expect(again).toEqual(first);
+});
+
+test("a moment with next to nothing to rank is not judged", async () => {
+  const replay = new Replay({ features: [], ids: [], heads: ["click"], fromMs: 0, toMs: 0 });
+  const empty = { replay, broadcast: new BroadcastState(), viewers: new ViewerHistory() };
+  const [user] = world.userIds;
+  expect(await arms.judge(user as string, world.heldOutFromMs, empty)).toBeUndefined();
+});

@@ -1,0 +1,319 @@
+import { join } from "node:path";
+import { type DatasetManifest, readManifest } from "../datasets/dataset.ts";
+import { datasetSplit, type TimeSplit, warmSplit } from "../datasets/split.ts";
+import { RoostError } from "../errors.ts";
+import type { BundleManifest } from "../features/bundle.ts";
+import { checkBundle } from "../features/check-bundle.ts";
+import { adoptUnversioned, readChampion } from "../features/models/champion.ts";
+import { publishVersion } from "../features/models/versions.ts";
+import { FEATURE_NAMES, schemaHash } from "../features/registry.ts";
+import { rowsBetween } from "../features/replay.ts";
+import type { TrainingRows } from "../features/rows.ts";
+import { datasetRows, usableFeatures } from "./dataset-rows.ts";
+import { HEAVY_IDS, type ViewerRates } from "./feature-sets.ts";
+import { finishedRankers } from "./finished-rankers.ts";
+import { rankerFeatures } from "./ranker-features.ts";
+import { measureBundle } from "./registry/measure-bundle.ts";
+import { promote } from "./registry/promote.ts";
+import { warmSource } from "./registry/warm-source.ts";
+import { TowerLog } from "./tower-log.ts";
+import { NEGATIVES_PER_REQUEST, noWarmStart, TWO_TOWER, trainTowers } from "./train-towers.ts";
+import { type CurvePoint, learningCurve } from "./trainers/learning-curve.ts";
+import type { RankerOptions } from "./trainers/ranker-options.ts";
+import { type TrainRankerRequest, trainRanker } from "./trainers/train-ranker.ts";
+import type { RankerKind } from "./trainers/trained-model.ts";
+
+export const RANKERS = ["light", "heavy", "past_rates"] as const satisfies readonly RankerKind[];
+/** All that is trained. */
+export const STAGES = [...RANKERS, TWO_TOWER] as const;
+export type TrainedStage = (typeof STAGES)[number];
+
+export interface TrainRequest {
+  readonly data: string;
+  /** Versions go to `<out>/<kind>/versions`. */
+  readonly out: string;
+  /** Default: all rankers, and retrieval where the log has what it needs; see `suiting`. */
+  readonly rankers?: readonly TrainedStage[];
+  /** First moment that is not trained on; from there to `validateUntilMs` is validation. */
+  readonly trainUntilMs?: number;
+  readonly validateUntilMs?: number;
+  /** Goes on from a published version on the rows from here on; validation is then their last day. */
+  readonly sinceMs?: number;
+  /** The version that a warm start goes on from: first digits or an alias. Default `champion`. */
+  readonly from?: string;
+  /** How the heavy ranker reads a viewer's own rates; as the data set says by default. */
+  readonly viewerRates?: ViewerRates;
+  readonly seed: number;
+  readonly threads: number;
+  readonly options?: RankerOptions;
+  /** Trains the heavy ranker again on the last so many days each. */
+  readonly curveDays?: readonly number[];
+  readonly metricRounds?: number;
+  /** Makes what was trained champion where it passes the gate. A stage without a usable champion gets it in any case. */
+  readonly promote?: boolean;
+  /** What was run, for the lineage. */
+  readonly command: readonly string[];
+  readonly nowMs: number;
+  /** A step's name and the share of it that is done. */
+  readonly onProgress?: (step: string, share: number) => void;
+  /** Stops between two steps or rankers, never while one is published; its reason is thrown. */
+  readonly signal?: AbortSignal;
+  /** Directory of what an interrupted training goes on from; emptied when all is published. */
+  readonly checkpointDir?: string;
+}
+
+export interface TrainReport {
+  readonly rows: { readonly train: number; readonly validation: number };
+  readonly useless_features: readonly string[];
+  readonly bundles: Readonly<Record<string, BundleManifest>>;
+  readonly promotions: Readonly<Record<string, TrainedPromotion>>;
+  /** What the heavy ranker reaches with fewer days; empty unless asked for. */
+  readonly curve: readonly CurvePoint[];
+  readonly seconds: Readonly<Record<string, number>>;
+}
+
+/** What became of a version after its training. */
+export interface TrainedPromotion {
+  /** The stage's champion now. */
+  readonly champion: string;
+  /** Why it is another version than the trained one although `promote` was asked for. */
+  readonly refused?: string;
+}
+
+/** Replays a data set into rows, trains the asked rankers on the earlier and validates on the later ones, publishes. */
+export async function trainRankers(request: TrainRequest): Promise<TrainReport> {
+  const manifest = readManifest(request.data);
+  const { train: learned, validation } = splitOf(manifest, request);
+  const progress = request.onProgress ?? (() => {});
+  const seconds: Record<string, number> = {};
+  const timed = async <T>(step: string, work: () => Promise<T>): Promise<T> => {
+    const startedAt = performance.now();
+    const result = await work();
+    seconds[step] = (performance.now() - startedAt) / 1000;
+    return result;
+  };
+
+  const stages = request.rankers ?? suiting(manifest, request);
+  if (request.sinceMs !== undefined && stages.includes(TWO_TOWER)) throw noWarmStart();
+  const towerLog = stages.includes(TWO_TOWER)
+    ? new TowerLog({ negativesPerRequest: NEGATIVES_PER_REQUEST, seed: request.seed })
+    : undefined;
+  const all = await timed("features", () =>
+    datasetRows(request.data, manifest, {
+      features: FEATURE_NAMES,
+      ids: HEAVY_IDS,
+      toMs: validation.toMs,
+      ...(towerLog && { towerLog }),
+      onProgress: (events) => {
+        request.signal?.throwIfAborted();
+        progress("features", Math.min(1, events / manifest.events));
+      },
+    }),
+  );
+  progress("features", 1);
+  const rows = {
+    train: rowsBetween(all, learned.fromMs, learned.toMs),
+    validation: rowsBetween(all, validation.fromMs, validation.toMs),
+  };
+  const { usable, useless } = usableFeatures(rows.train);
+
+  const finished = request.checkpointDir
+    ? finishedRankers(request.checkpointDir, decides(request, manifest, usable, rows))
+    : undefined;
+  const bundles: Record<string, BundleManifest> = {};
+  const promotions: Record<string, TrainedPromotion> = {};
+  for (const kind of stages) {
+    request.signal?.throwIfAborted();
+    if (kind === TWO_TOWER) {
+      if (towerLog)
+        await timed(kind, async () =>
+          Object.assign(bundles, await trainTowers(request, manifest, all, towerLog, learned.toMs)),
+        );
+      continue;
+    }
+    bundles[kind] = await timed(kind, async () => {
+      const before = await finished?.find(kind, join(request.out, kind));
+      if (before !== undefined) {
+        progress(kind, 1);
+        return before;
+      }
+      const published = await trainOne(request, manifest, kind, rows, usable);
+      await finished?.note(kind, published);
+      return published;
+    });
+    promotions[kind] = await promoteTrained(request, kind, bundles[kind].version, rows.validation);
+  }
+  const { curveDays = [] } = request;
+  const curve = await timed("curve", () =>
+    learningCurve(trainerOf(request, manifest, "heavy", rows, usable), learned.toMs, curveDays),
+  );
+  // Last, so that a run that is stopped in the curve does not train its rankers again.
+  await finished?.clear();
+  return {
+    rows: { train: rows.train.n, validation: rows.validation.n },
+    useless_features: useless,
+    bundles,
+    promotions,
+    curve,
+    seconds,
+  };
+}
+
+/**
+ * Retrieval learns from posts as they are written, which importers of impressions do not bring, and does not go on from a
+ * version.
+ */
+function suiting(manifest: DatasetManifest, { sinceMs }: TrainRequest): readonly TrainedStage[] {
+  return manifest.source === "world" && sinceMs === undefined ? STAGES : RANKERS;
+}
+
+function splitOf(manifest: DatasetManifest, request: TrainRequest): TimeSplit {
+  const { sinceMs, from } = request;
+  if (sinceMs !== undefined) return warmSplit(manifest, { ...request, sinceMs });
+  if (from !== undefined)
+    throw new RoostError("BAD_ARGUMENT", "--from needs --since: from which day on to train");
+  return datasetSplit(manifest, request);
+}
+
+/** What decides the bytes of a run's bundles. */
+function decides(
+  {
+    seed,
+    options,
+    metricRounds,
+    trainUntilMs,
+    validateUntilMs,
+    sinceMs,
+    from,
+    viewerRates,
+  }: TrainRequest,
+  manifest: DatasetManifest,
+  usable: readonly string[],
+  rows: { train: TrainingRows; validation: TrainingRows },
+): unknown {
+  return {
+    data: manifest.checksum,
+    split: [trainUntilMs, validateUntilMs, rows.train.n, rows.validation.n],
+    features: [usable, schemaHash(FEATURE_NAMES, HEAVY_IDS)],
+    seed,
+    options,
+    metricRounds,
+    viewerRates,
+    warm: sinceMs === undefined ? undefined : [sinceMs, from],
+  };
+}
+
+/** How a ranker of this kind is trained anew. */
+function trainerOf(
+  request: TrainRequest,
+  manifest: DatasetManifest,
+  kind: RankerKind,
+  rows: { train: TrainingRows; validation: TrainingRows },
+  usable: readonly string[],
+): TrainRankerRequest & { readonly featureSubset: readonly string[] } {
+  const rates = request.viewerRates ?? manifest.viewer_rates ?? "running";
+  return {
+    kind,
+    ...rows,
+    featureSubset: rankerFeatures(kind, usable, rates),
+    seed: request.seed,
+    threads: request.threads,
+    ...(request.options === undefined ? {} : { options: request.options }),
+    ...(request.metricRounds === undefined ? {} : { metricRounds: request.metricRounds }),
+    ...(request.signal === undefined ? {} : { signal: request.signal }),
+    onProgress: ({ step, steps }) => request.onProgress?.(kind, step / steps),
+  };
+}
+
+async function trainOne(
+  request: TrainRequest,
+  manifest: DatasetManifest,
+  kind: RankerKind,
+  rows: { train: TrainingRows; validation: TrainingRows },
+  usable: readonly string[],
+): Promise<BundleManifest> {
+  const stageDir = join(request.out, kind);
+  await adoptUnversioned(stageDir, request.nowMs);
+  const warm =
+    request.sinceMs === undefined
+      ? undefined
+      : await warmSource(request.out, kind, request.from ?? "champion");
+  const { featureSubset, ...settings } = trainerOf(request, manifest, kind, rows, usable);
+  const model = await trainRanker({
+    ...settings,
+    // A model that training goes on from keeps its features, whatever varies now.
+    ...(warm ? { warm } : { featureSubset }),
+    ...(request.checkpointDir === undefined
+      ? {}
+      : { checkpoint: join(request.checkpointDir, `${kind}.checkpoint`) }),
+  });
+  try {
+    const trained = model.manifest({
+      schemaHash: schemaHash(
+        model.parts.featureNames,
+        model.parts.ids.map(({ name }) => name),
+      ),
+      source: `${manifest.source} ${manifest.checksum.slice(0, 16)}`,
+    });
+    const lineage = {
+      parent: warm?.manifest.version ?? (await usableChampion(stageDir)),
+      command: [...request.command],
+      published_ms: request.nowMs,
+    };
+    const { onnx, trainingState } = model.parts;
+    return await publishVersion(stageDir, onnx, trained, lineage, trainingState);
+  } finally {
+    await model.close();
+    request.onProgress?.(kind, 1);
+  }
+}
+
+/** The champion that can be served; null when there is none. */
+async function usableChampion(stageDir: string): Promise<string | null> {
+  try {
+    const { manifest } = await readChampion(stageDir);
+    checkBundle(manifest);
+    return manifest.version;
+  } catch (error) {
+    if (error instanceof RoostError && error.code === "BAD_BUNDLE") return null;
+    throw error;
+  }
+}
+
+async function promoteTrained(
+  request: TrainRequest,
+  kind: RankerKind,
+  version: string,
+  validation: TrainingRows,
+): Promise<TrainedPromotion> {
+  const stageDir = join(request.out, kind);
+  const champion = await usableChampion(stageDir);
+  if (champion !== null && !request.promote) return { champion };
+  try {
+    const remeasured =
+      champion !== null && request.sinceMs !== undefined
+        ? await remeasure(stageDir, validation, request)
+        : undefined;
+    await promote({
+      stageDir,
+      version,
+      action: "train",
+      nowMs: request.nowMs,
+      ...(remeasured && { remeasured }),
+    });
+    return { champion: version };
+  } catch (error) {
+    if (!(error instanceof RoostError && error.code === "PROMOTION_REFUSED")) throw error;
+    return { champion: champion as string, refused: error.detail };
+  }
+}
+
+/** A warm start validates on days that the champion was never measured on: the gate needs both on the same rows. */
+async function remeasure(
+  stageDir: string,
+  validation: TrainingRows,
+  { seed, metricRounds = 200 }: TrainRequest,
+): Promise<BundleManifest> {
+  const { manifest, model } = await readChampion(stageDir);
+  return measureBundle(model, manifest, validation, { seed, rounds: Math.max(1, metricRounds) });
+}
