@@ -88,15 +88,14 @@ export const towerIdColumns = ({ bags }: TowerInputs): string[] =>
     Array.from({ length: 2 * slots }, (_, i) => `${name}.${i >> 1}.${i & 1}`),
   );
 
-/** Hash of the definitions behind a tower's inputs; its bundle carries the one that it was trained with. */
-export function towerSchemaHash(inputs: TowerInputs): string {
-  const bags = inputs.bags.map(({ name, table, slots }) => `${name}:${table}:${slots}`);
+/** Hash of the definitions behind both towers' inputs; a bundle carries the one that it was trained with. */
+export function towerSchemaHash(): string {
+  const lines = [USER_TOWER, POST_TOWER].flatMap(({ features, mediaFeatures, bags }) => [
+    schemaHash([...features, ...mediaFeatures], []),
+    ...bags.map(({ name, table, slots }) => `${name}:${table}:${slots}`),
+  ]);
   return createHash("sha256")
-    .update(
-      [schemaHash([...inputs.features, ...inputs.mediaFeatures], []), BAGS_VERSION, ...bags].join(
-        "\n",
-      ),
-    )
+    .update([BAGS_VERSION, ...lines].join("\n"))
     .digest("hex")
     .slice(0, 16);
 }

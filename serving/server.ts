@@ -10,7 +10,6 @@ import { openLmdb } from "../datasets/storage/lmdb.ts";
 import { RoostError } from "../errors.ts";
 import { exposureLogger } from "../experiments/assignment/exposure-logger.ts";
 import { lmdbStickyStore } from "../experiments/assignment/lmdb-sticky-store.ts";
-import { readBundle } from "../features/bundle.ts";
 import type { StateView } from "../features/entities.ts";
 import { AfterAnswers } from "./after-answers.ts";
 import { logExposures } from "./effects/log-exposures.ts";
@@ -21,7 +20,8 @@ import { closeGracefully } from "./http/shutdown.ts";
 import type { StartSession } from "./inference/start-session.ts";
 import type { KeptRanking } from "./kept-ranking.ts";
 import { createMetrics } from "./metrics/metrics.ts";
-import { leaseAll, openModels, STAGES } from "./open-models.ts";
+import { INLINE_PARAMETERS, leaseAll, openModels, STAGES } from "./open-models.ts";
+import { openTowers } from "./open-towers.ts";
 import { cursorSecret } from "./paging/cursor-secret.ts";
 import { pager } from "./paging/pager.ts";
 import { RankingStore } from "./paging/ranking-store.ts";
@@ -30,6 +30,7 @@ import { forYou } from "./pipelines/for-you.ts";
 import type { RankParts } from "./rank-parts.ts";
 import { createRankService } from "./rank-service.ts";
 import type { Settings } from "./settings.ts";
+import { RETRIEVAL_TIMEOUT_MS } from "./sources/two-tower.ts";
 import { MACHINE_TIME, type Time, WorldClock, wallClock } from "./state/clock.ts";
 import { EventIntake } from "./state/event-intake.ts";
 import { LogConsumer } from "./state/log-consumer.ts";
@@ -53,6 +54,8 @@ export interface ServerOptions {
   readonly candidateLogShare?: number;
   /** How a model's worker is started. */
   readonly startSession?: StartSession;
+  /** Longest wait for the two-tower source. */
+  readonly retrievalTimeoutMs?: number;
   /**
    * `as_is`: what is in force in the data directory stays in force, whatever the settings' files say: for a command that
    * looks on. Default: the files are taken and followed.
@@ -134,11 +137,15 @@ async function open(
     features,
     dir: dir.at("vectors"),
     nowMs: () => clock.nowMs(),
+    session: {
+      inlineParameters: INLINE_PARAMETERS,
+      ...(options.startSession && { startSession: options.startSession }),
+    },
     logger,
   });
   live.onApplied((events) => vectors.apply(events));
   opened.push(() => vectors.close());
-  const towers = openTowers(settings, dir, logger, vectors);
+  const towers = await openTowers(settings, dir, logger, vectors);
   opened.push(() => towers.close());
   const metrics = createMetrics();
   const versions = new VersionStore(dir.at("versions"), [WEIGHTS_KIND, EXPERIMENTS_KIND]);
@@ -184,7 +191,10 @@ async function open(
   const keepWeights = weightsKeeper(versions);
   const rank: RankParts = {
     pipelines: {
-      for_you: forYou(broadcast, features, effects, vectors),
+      for_you: forYou(broadcast, features, effects, {
+        vectors,
+        timeoutMs: options.retrievalTimeoutMs ?? RETRIEVAL_TIMEOUT_MS,
+      }),
       following: following(broadcast, effects),
     },
     posts: broadcast.posts,
@@ -254,6 +264,7 @@ async function open(
     logger,
     settings,
   });
+  towers.begin();
   return {
     app,
     rank,
@@ -295,38 +306,6 @@ async function openClock(
   const tail = await log.read({ fromSeq, limit: CLOCK_RECORDS });
   await clock.recover(tail.map(({ time_ms }) => time_ms));
   return clock;
-}
-
-/**
- * Puts the towers in place where there are bundles of them, and follows edits. Their index is restored or built in the
- * background: until then the `two_tower` source is reported as degraded.
- */
-function openTowers(
-  settings: Settings,
-  dir: DataDir,
-  logger: Logger,
-  vectors: PostVectors,
-): { readonly loaded: Promise<void>; close(): Promise<void> } {
-  const models = settings.modelDir ?? dir.at("models");
-  const refused = (error: Error): void =>
-    logger.error({ problem: error.message }, "towers were refused; posts are retrieved as before");
-  const load = async (): Promise<void> => {
-    const user = await readBundle(`${models}/user_tower`);
-    await vectors.replace(user, await readBundle(`${models}/post_tower`));
-  };
-  if (!existsSync(`${models}/post_tower`)) {
-    logger.info("there are no towers; strangers' posts come from the popular ones alone");
-    return { loaded: Promise.resolve(), close: async () => {} };
-  }
-  const loaded = load().catch(refused);
-  const watch = watchFile(`${models}/post_tower/bundle.json`, load, refused);
-  return {
-    loaded,
-    close: async () => {
-      await watch.close();
-      await loaded;
-    },
-  };
 }
 
 /** The file behind the weights: a preset's own, or the one that the setting names. */

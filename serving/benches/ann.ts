@@ -13,9 +13,10 @@ import { Nearest } from "../../candidates/vector-index/nearest.ts";
 import { loadIndex } from "../../candidates/vector-index/open-index.ts";
 import { readDataset, readManifest } from "../../datasets/dataset.ts";
 import { RoostError } from "../../errors.ts";
-import { readBundle } from "../../features/bundle.ts";
 import { applyEvent } from "../../features/engine.ts";
 import { MemoryState } from "../../features/memory-store.ts";
+import { readChampion } from "../../features/models/champion.ts";
+import { TWO_TOWER, towersOf } from "../../features/tower-bundle.ts";
 import { POST_TOWER, USER_TOWER } from "../../features/tower-inputs.ts";
 import { TowerReader } from "../../features/tower-reader.ts";
 import { TowerRows } from "../../features/tower-rows.ts";
@@ -87,7 +88,7 @@ function prepare(space: string): string {
   };
   if (!existsSync(join(space, "dataset.json")))
     run(["simulate", "--preset", "demo", "--seed", "1", "--out", space]);
-  if (!existsSync(join(space, "models", "post_tower")))
+  if (!existsSync(join(space, "models", TWO_TOWER)))
     run(["train", "--data", space, "--rankers", "two_tower", "--metric-rounds", "0"]);
   return space;
 }
@@ -95,13 +96,11 @@ function prepare(space: string): string {
 /** Vectors of posts and viewers at the end of the data set's time for learning. */
 async function towerVectors(data: string, models: string, space: string): Promise<Vectors> {
   const wanted = Number(flags.posts) + ADDED;
-  const [userBundle, postBundle] = [
-    await readBundle(join(models, "user_tower")),
-    await readBundle(join(models, "post_tower")),
-  ];
+  const bundle = await readChampion(join(models, TWO_TOWER));
+  const towers = towersOf(bundle);
   const manifest = readManifest(data);
-  const dimension = postBundle.manifest.heads.length;
-  const name = `${manifest.checksum.slice(0, 12)}-${postBundle.manifest.version}-${wanted}`;
+  const dimension = bundle.manifest.heads.length;
+  const name = `${manifest.checksum.slice(0, 12)}-${bundle.manifest.version}-${wanted}`;
   const [postFile, userFile] = [join(space, `${name}.posts`), join(space, `${name}.users`)];
   if (existsSync(postFile) && existsSync(userFile))
     return {
@@ -123,7 +122,7 @@ async function towerVectors(data: string, models: string, space: string): Promis
       else if (event.type === "impression" && viewers.size < QUERIES) viewers.add(event.user_id);
     }
   const reader = new TowerReader();
-  const post = await TowerSession.start(postBundle, 2);
+  const post = await TowerSession.start(towers.post, { threadsPerRun: 2 });
   const posts = new Float32Array(wanted * dimension);
   const rows = new TowerRows(POST_TOWER, 4096);
   for (let from = 0; from < wanted; from += 4096) {
@@ -139,7 +138,7 @@ async function towerVectors(data: string, models: string, space: string): Promis
     posts.set(await post.run(rows), from * dimension);
   }
   await post.close();
-  const user = await TowerSession.start(userBundle, 2);
+  const user = await TowerSession.start(towers.user, { threadsPerRun: 2 });
   const userRows = new TowerRows(USER_TOWER, QUERIES);
   for (const id of viewers) reader.user(state, id, nowMs, userRows);
   const users = await user.run(userRows);

@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
@@ -8,8 +7,8 @@ import { createWorldOf } from "../../datasets/world/world-of.ts";
 import { RoostError } from "../../errors.ts";
 import type { Interval } from "../../experiments/metrics/bootstrap.ts";
 import type { RetrievalJudge, RetrievalReport } from "../../experiments/retrieval/judge.ts";
-import { readBundle } from "../../features/bundle.ts";
 import { hasChampion, readChampion } from "../../features/models/champion.ts";
+import { TWO_TOWER, towersOf } from "../../features/tower-bundle.ts";
 import { evaluationTables } from "../evaluation/evaluation-tables.ts";
 import { type FeatureReport, featureReports } from "../evaluation/feature-report.ts";
 import { gainRatio, gainShares, type RequestValues } from "../evaluation/gain-share.ts";
@@ -326,14 +325,18 @@ function collectRequests(arms: RankArms | undefined, wanted: number) {
   return { onImpression, report };
 }
 
-/** Both towers, where there are bundles of them. */
+/** Both towers, where there is a champion of them. */
 async function openTowers(
   dir: string,
 ): Promise<{ user: TowerSession; post: TowerSession } | undefined> {
-  if (!existsSync(join(dir, "post_tower"))) return undefined;
-  const open = async (kind: string): Promise<TowerSession> =>
-    TowerSession.start(await readBundle(join(dir, kind)), 2);
-  return { user: await open("user_tower"), post: await open("post_tower") };
+  const stageDir = join(dir, TWO_TOWER);
+  if (!(await hasChampion(stageDir))) return undefined;
+  const { user, post } = towersOf(await readChampion(stageDir));
+  const options = { threadsPerRun: 2 };
+  return {
+    user: await TowerSession.start(user, options),
+    post: await TowerSession.start(post, options),
+  };
 }
 
 type Models = Partial<Record<(typeof MODELS)[number], Predictor>>;

@@ -1,7 +1,6 @@
 import type { Assignment } from "../../experiments/assignment/assign.ts";
 import type { ServedModel } from "../inference/inference.ts";
 import type { Params } from "../params.ts";
-import type { ViewerVector } from "../state/post-vectors.ts";
 import type { EffectiveWeights } from "../weights/weights.ts";
 import { RequestMemo } from "./request-memo.ts";
 import type { PageSizes } from "./stages.ts";
@@ -42,8 +41,6 @@ export interface HomeQuery {
   readonly servedIds: IdSet;
   /** NaN = unknown. */
   readonly viewerFollowerCount: number;
-  /** What the user tower makes of the viewer; undefined without towers. */
-  readonly viewerVector?: ViewerVector;
   /** Languages of the viewer's profile; empty = unknown. */
   readonly languages: ReadonlySet<string>;
   /** The screen that shows the page. */

@@ -14,7 +14,6 @@ import { type FeatureSource, stageFeatures } from "../hydrators/features.ts";
 import { postCore } from "../hydrators/post-core.ts";
 import { viewerGraph } from "../hydrators/viewer-graph.ts";
 import { viewerHistory } from "../hydrators/viewer-history.ts";
-import { viewerVector } from "../hydrators/viewer-vector.ts";
 import { definePipeline } from "../pipeline/define-pipeline.ts";
 import { type HomeQuery, homeSizes } from "../pipeline/home-query.ts";
 import type { Pipeline, SideEffect } from "../pipeline/stages.ts";
@@ -28,35 +27,31 @@ import { byScore } from "../selectors/by-score.ts";
 import { given } from "../sources/given.ts";
 import { inNetwork } from "../sources/in-network.ts";
 import { popular } from "../sources/popular.ts";
-import { twoTower } from "../sources/two-tower.ts";
+import { type Retrieval, twoTower } from "../sources/two-tower.ts";
 import type { BroadcastState } from "../state/live-state.ts";
-import type { PostVectors } from "../state/post-vectors.ts";
 
 /** A model that takes this long is broken: 500 rows of half a million parameters take 10 ms. */
 const MODEL_TIMEOUT_MS = 1_000;
 
 /**
  * The ranked home timeline. The order of this literal is the order of execution.
- * @param vectors what the two-tower source searches; without it there is none
+ * @param retrieval what the two-tower source searches, and how long it may take; without it there is none
  */
 export function forYou(
   { graph, history, posts, popular: popularPosts }: BroadcastState,
   features: FeatureSource,
   sideEffects: readonly SideEffect<HomeQuery>[],
-  vectors?: PostVectors,
+  retrieval?: Retrieval,
 ): Pipeline<HomeQuery> {
   return definePipeline({
     name: "for_you",
     sizes: homeSizes,
-    queryHydrators: [
-      viewerGraph(graph),
-      viewerHistory(history),
-      ...(vectors ? [viewerVector(vectors)] : []),
-    ],
+    queryHydrators: [viewerGraph(graph), viewerHistory(history)],
     sources: [
       given(posts),
+      // Before the others: its workers are at it while those read maps on this thread.
+      ...(retrieval ? [twoTower(retrieval, posts)] : []),
       inNetwork(posts),
-      ...(vectors ? [twoTower(vectors, posts)] : []),
       popular(popularPosts),
     ],
     mergeFilters: [previouslySeen({ name: "seen_id" }), previouslyServed({ name: "served_id" })],

@@ -1,27 +1,33 @@
 import type { PostStore, StoredPost } from "../../candidates/post-store.ts";
-import { RoostError } from "../../errors.ts";
 import { type HomeQuery, paramsOf } from "../pipeline/home-query.ts";
 import type { Source } from "../pipeline/stages.ts";
 import type { PostVectors } from "../state/post-vectors.ts";
 
-/** A search takes 1–3 ms in its worker; one that takes this long waits for a core. */
-const TIMEOUT_MS = 100;
+/**
+ * Vector and search take 2–4 ms in their workers, beside the other sources. What takes ten times as long waits for a core,
+ * and the page should not wait with it.
+ */
+export const RETRIEVAL_TIMEOUT_MS = 40;
 /** Asked for over what is wanted: posts by followed authors, and what the viewer saw, are taken out behind the index. */
 const OVER_FETCH = 1.6;
 
+export interface Retrieval {
+  readonly vectors: PostVectors;
+  readonly timeoutMs: number;
+}
+
 /** Strangers' posts nearest to the viewer's vector, of all languages and ages within the window. */
-export function twoTower(vectors: PostVectors, posts: PostStore): Source<HomeQuery> {
+export function twoTower({ vectors, timeoutMs }: Retrieval, posts: PostStore): Source<HomeQuery> {
   return {
     name: "two_tower",
-    timeoutMs: TIMEOUT_MS,
+    timeoutMs,
     onFailure: "open",
     enabled: (query) =>
       vectors.enabled && query.candidateIds === undefined && paramsOf(query).two_tower_limit > 0,
-    fetch: async (query) => {
+    fetch: async (query, signal) => {
       const { two_tower_limit: limit, max_age_hours } = paramsOf(query);
-      if (query.viewerVector === undefined)
-        throw new RoostError("NOT_READY", "there is no vector of this viewer yet");
-      const found = await vectors.search(query.viewerVector, Math.ceil(OVER_FETCH * limit));
+      const wanted = Math.ceil(OVER_FETCH * limit);
+      const found = await vectors.nearest(query.viewerId, query.nowMs, wanted, signal);
       const oldestMs = query.nowMs - max_age_hours * 3_600_000;
       const postIds: string[] = [];
       const authorIds: string[] = [];

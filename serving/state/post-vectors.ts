@@ -9,12 +9,13 @@ import type { Event } from "../../datasets/events.ts";
 import { RoostError } from "../../errors.ts";
 import type { Bundle } from "../../features/bundle.ts";
 import type { StateView } from "../../features/entities.ts";
+import { towersOf } from "../../features/tower-bundle.ts";
 import { POST_TOWER, USER_TOWER } from "../../features/tower-inputs.ts";
 import { TowerReader } from "../../features/tower-reader.ts";
 import { TowerRows } from "../../features/tower-rows.ts";
-import { TowerSession } from "../inference/tower-session.ts";
+import { TowerSession, type TowerSessionOptions } from "../inference/tower-session.ts";
 
-/** Posts embedded at once: about a millisecond of the event loop. */
+/** Posts embedded at once: reading them takes about a millisecond of the event loop. */
 const BATCH = 64;
 /** Posts older than this are not retrieved; the post store forgets them then too. */
 const WINDOW_MS = 48 * 3_600_000;
@@ -28,12 +29,14 @@ export interface PostVectorParts {
   /** Where the index is kept. */
   readonly dir: string;
   readonly nowMs: () => number;
+  /** How towers are run. */
+  readonly session?: TowerSessionOptions;
   readonly logger: Pick<Logger, "info" | "warn" | "error">;
 }
 
 /** Both towers of one training and the index of what the post tower made. */
 interface Towers {
-  readonly pair: string;
+  readonly version: string;
   readonly user: TowerSession;
   readonly post: TowerSession;
   readonly index: VectorIndex;
@@ -43,17 +46,13 @@ interface Towers {
   /** Posts whose vector is to be made. */
   readonly pending: Set<string>;
   pumping: Promise<void> | undefined;
-}
-
-/** A viewer's vector and the training that it belongs to. */
-export interface ViewerVector {
-  readonly pair: string;
-  readonly vector: Float32Array;
+  /** Searches under way: the towers stay until they are done. */
+  readonly searches: Set<Promise<unknown>>;
 }
 
 /**
  * The vectors of all posts that can be retrieved: made when a post is written and again as it ages, taken out when it is
- * deleted or past 48 h. A new pair of towers gets an index of its own in the background and takes over when that is full.
+ * deleted or past 48 h. Another version of the towers gets an index of its own in the background and takes over when that is full.
  */
 export class PostVectors {
   readonly #parts: PostVectorParts;
@@ -83,32 +82,72 @@ export class PostVectors {
     return this.#current?.index.size ?? 0;
   }
 
-  /**
-   * Puts a pair of towers in place: the saved index is taken where it is theirs, else one is built in the background.
-   * Resolves when it is in place; until then the old pair serves on.
-   * @throws BAD_BUNDLE when the towers do not load or are not of one training
-   */
-  replace(user: Bundle, post: Bundle): Promise<void> {
+  /** The version of the towers in place. */
+  get version(): string | undefined {
+    return this.#current?.version;
+  }
+
+  /** Says that there are towers, which may take their time to be in place. */
+  expect(): void {
     this.#expected = true;
-    const replaced = this.#replacing.then(() => this.#replace(user, post));
+  }
+
+  /**
+   * Puts the towers of a version in place: the saved index is taken where it is theirs, else one is built in the
+   * background. Resolves when it is in place; until then the old towers serve on.
+   * @throws BAD_BUNDLE when the towers do not load
+   */
+  replace(bundle: Bundle): Promise<void> {
+    this.expect();
+    const replaced = this.#replacing.then(() => this.#replace(bundle));
     this.#replacing = replaced.catch(() => {});
     return replaced;
   }
 
   /** The viewer's vector now. @throws NOT_READY while there is no index */
-  async viewer(userId: string, nowMs: number): Promise<ViewerVector> {
-    const { user, pair } = this.#inPlace();
+  async viewer(userId: string, nowMs: number): Promise<Float32Array> {
+    return this.#vector(this.#inPlace(), userId, nowMs);
+  }
+
+  /**
+   * The posts nearest to a viewer as of now, best first: vector and index are of one training, also when another takes its
+   * place meanwhile.
+   * @throws NOT_READY while there is no index; the signal's reason when it aborts
+   */
+  async nearest(
+    userId: string,
+    nowMs: number,
+    k: number,
+    signal?: AbortSignal,
+  ): Promise<Neighbours> {
+    const towers = this.#inPlace();
+    const search = this.#vector(towers, userId, nowMs, signal).then((vector) => {
+      signal?.throwIfAborted();
+      return towers.index.search(vector, k);
+    });
+    towers.searches.add(search);
+    try {
+      return await search;
+    } finally {
+      towers.searches.delete(search);
+    }
+  }
+
+  /** The posts nearest to a vector of the towers in place, best first. @throws NOT_READY while there is no index */
+  async search(vector: Float32Array, k: number): Promise<Neighbours> {
+    return this.#inPlace().index.search(vector, k);
+  }
+
+  #vector(
+    { user }: Towers,
+    userId: string,
+    nowMs: number,
+    signal?: AbortSignal,
+  ): Promise<Float32Array> {
     const rows = this.#viewer;
     rows.clear();
     this.#reader.user(this.#parts.features, userId, nowMs, rows);
-    return { pair, vector: await user.run(rows) };
-  }
-
-  /** The posts nearest to a viewer, best first. @throws NOT_READY while there is no index of the vector's training */
-  search(viewer: ViewerVector, k: number): Promise<Neighbours> {
-    const { pair, index } = this.#inPlace();
-    if (pair !== viewer.pair) throw new RoostError("NOT_READY", "the towers were just replaced");
-    return index.search(viewer.vector, k);
+    return user.run(rows, signal);
   }
 
   /** Takes events that the post store and the features already reflect. */
@@ -151,7 +190,7 @@ export class PostVectors {
     if (towers === undefined) return;
     await towers.pumping;
     await towers.index
-      .save(this.#parts.dir, { pair: towers.pair })
+      .save(this.#parts.dir, { towers: towers.version })
       .catch((error: Error) =>
         this.#parts.logger.error({ problem: error.message }, "the vector index was not saved"),
       );
@@ -168,14 +207,16 @@ export class PostVectors {
     return [this.#current, this.#next].filter((towers) => towers !== undefined);
   }
 
-  async #replace(userBundle: Bundle, postBundle: Bundle): Promise<void> {
-    const pair = pairOf(userBundle, postBundle);
-    if (this.#closed || this.#current?.pair === pair) return;
-    const user = await TowerSession.start(userBundle);
-    const post = await TowerSession.start(postBundle);
-    const index = await this.#openIndex(pair, post.dimension);
+  async #replace(bundle: Bundle): Promise<void> {
+    const { version } = bundle.manifest;
+    if (this.#closed || this.#current?.version === version) return;
+    const described = towersOf(bundle);
+    const { session } = this.#parts;
+    const user = await TowerSession.start(described.user, session);
+    const post = await TowerSession.start(described.post, session);
+    const index = await this.#openIndex(version, post.dimension);
     const towers: Towers = {
-      pair,
+      version,
       user,
       post,
       index,
@@ -183,6 +224,7 @@ export class PostVectors {
       madeAtMs: new Map(),
       pending: new Set(),
       pumping: undefined,
+      searches: new Set(),
     };
     this.#next = towers;
     const nowMs = this.#parts.nowMs();
@@ -198,16 +240,19 @@ export class PostVectors {
     }
     const old = this.#current;
     this.#current = towers;
-    this.#parts.logger.info({ pair, index: index.kind, posts: index.size }, "towers in place");
+    this.#parts.logger.info(
+      { version, index: index.kind, posts: index.size, inline: user.inline },
+      "towers in place",
+    );
     if (old !== undefined) await end(old);
   }
 
-  /** The saved index of this pair, or an empty one; what cannot be used is put aside. */
-  async #openIndex(pair: string, dimension: number): Promise<VectorIndex> {
+  /** The saved index of this version, or an empty one; what cannot be used is put aside. */
+  async #openIndex(version: string, dimension: number): Promise<VectorIndex> {
     const { dir, logger } = this.#parts;
     if (existsSync(dir))
       try {
-        const index = await loadIndex(dir, { pair });
+        const index = await loadIndex(dir, { towers: version });
         if (index.dimension === dimension) return index;
         await index.close();
       } catch (error) {
@@ -305,19 +350,9 @@ function isDue(post: StoredPost, madeAtMs: number, nowMs: number): boolean {
   return nowMs - post.createdAtMs >= AGE_GROWTH * then + LEAST_WAIT_MS;
 }
 
-/** @throws BAD_BUNDLE unless both are of one training */
-function pairOf(user: Bundle, post: Bundle): string {
-  const pair = user.manifest.settings.pair;
-  if (typeof pair !== "string" || pair !== post.manifest.settings.pair)
-    throw new RoostError(
-      "BAD_BUNDLE",
-      `user_tower ${user.manifest.version} and post_tower ${post.manifest.version} are not of one training`,
-    );
-  return pair;
-}
-
-async function end({ user, post, index, pumping }: Towers): Promise<void> {
+async function end({ user, post, index, pumping, searches }: Towers): Promise<void> {
   await pumping;
+  await Promise.allSettled(searches);
   await index.close();
   await user.close();
   await post.close();

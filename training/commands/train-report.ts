@@ -14,10 +14,9 @@ export function trainReportText(report: TrainReport): string {
       );
       lines.push(`  ${head.padEnd(26)}${cells.join("  ")}`);
     }
-    const promotion = report.promotions[kind];
     lines.push(
       ...untrained(bundle),
-      ...(promotion === undefined ? [] : [placeOf(kind, bundle.version, promotion)]),
+      placeOf(kind, bundle.version, report.promotions[kind] as TrainedPromotion),
     );
   }
   for (const { days, rows, metrics } of report.curve) {

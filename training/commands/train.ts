@@ -4,11 +4,12 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { readManifest } from "../../datasets/dataset.ts";
 import { moment, sinceMoment } from "../../datasets/split.ts";
 import { RoostError } from "../../errors.ts";
+import { TWO_TOWER } from "../../features/tower-bundle.ts";
 import type { ViewerRates } from "../feature-sets.ts";
 import { compareLearning } from "../registry/compare-learning.ts";
 import type { LearningReport } from "../registry/learning-report.ts";
 import { RANKERS, STAGES, type TrainedStage, trainRankers } from "../train-rankers.ts";
-import { noWarmStart, TWO_TOWER } from "../train-towers.ts";
+import { noWarmStart } from "../train-towers.ts";
 import type { RankerKind } from "../trainers/trained-model.ts";
 import { learningTables } from "./learning-tables.ts";
 import { trainReportText } from "./train-report.ts";
@@ -19,6 +20,13 @@ function dayList(text: string): number[] {
   if (!days.every((count) => count > 0 && Number.isFinite(count)))
     throw new InvalidArgumentError("must be numbers of days, like 1,2,4,7");
   return days;
+}
+
+function passes(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && Number.isFinite(value)))
+    throw new InvalidArgumentError("must be a number above 0");
+  return value;
 }
 
 function stages(text: string): TrainedStage[] {
@@ -42,6 +50,7 @@ interface TrainFlags {
   seed: number;
   threads: number;
   members: number;
+  passes?: number;
   curve?: number[];
   engine: "onnx" | "tfjs";
   metricRounds: number;
@@ -75,6 +84,11 @@ export function trainCommand(): Command {
     .option("--threads <n>", "threads of the training runtime", wholeNumber, 2)
     .option("--members <n>", "networks averaged in the heavy ranker", wholeNumber, 1)
     .option("--engine <name>", "onnx or tfjs", "onnx")
+    .option(
+      "--passes <n>",
+      "passes of two_tower over what was welcomed; without it as many as half a minute allows",
+      passes,
+    )
     .option("--curve <days>", "also train heavy on the last 1,2,4 … days each", dayList)
     .option("--metric-rounds <n>", "bootstrap resamples of each metric", wholeNumber, 200)
     .option("--promote", "make what was trained champion where it passes the gate")
@@ -106,6 +120,9 @@ export function trainCommand(): Command {
         seed: flags.seed,
         threads: flags.threads,
         options: { engine: flags.engine, heavy: { members: flags.members } },
+        ...(flags.passes === undefined
+          ? {}
+          : { towers: { passes: flags.passes, maxSteps: Number.MAX_SAFE_INTEGER } }),
         ...(flags.curve === undefined ? {} : { curveDays: flags.curve }),
         metricRounds: flags.metricRounds,
         ...(flags.promote === undefined ? {} : { promote: flags.promote }),

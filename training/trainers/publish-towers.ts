@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
-import { join } from "node:path";
-import type { Interval } from "../../experiments/metrics/bootstrap.ts";
-import { type BundleManifest, writeBundle } from "../../features/bundle.ts";
+import type { BundleManifest } from "../../features/bundle.ts";
+import { type Lineage, publishVersion } from "../../features/models/versions.ts";
+import { POST_PART, TWO_TOWER } from "../../features/tower-bundle.ts";
 import {
   POST_TOWER,
+  type TowerInputs,
   towerColumns,
   towerIdColumns,
   towerSchemaHash,
@@ -12,67 +13,68 @@ import {
 import { tableRows } from "../../features/tower-table.ts";
 import type { TrainedTowers } from "./train-two-tower.ts";
 
-export interface TowerLineage {
+/** Where towers come from, and how good they are, as their manifest says it. */
+export interface TowerFacts extends Pick<BundleManifest, "metrics" | "validation" | "seed"> {
   /** The data set. */
   readonly source: string;
   readonly fromMs: number;
   readonly toMs: number;
   readonly rows: number;
-  readonly seed: number;
-  readonly metrics: Readonly<Record<string, Interval>> | undefined;
 }
 
 /**
- * Writes `user_tower` and `post_tower` into `dir`, each a bundle of its own: the numbers of a vector are its heads. Both
- * carry the same `pair`: vectors of one training fit together, others do not.
+ * Publishes both towers as one version of a stage, so that they can only be moved, promoted and served together. The user
+ * tower is its model, the post tower its part; the numbers of a vector are the heads of both.
  */
-export async function publishTowers(
-  dir: string,
+export function publishTowers(
+  stageDir: string,
   towers: TrainedTowers,
-  lineage: TowerLineage,
-): Promise<Record<"user_tower" | "post_tower", BundleManifest>> {
+  { source, fromMs, toMs, rows, seed, metrics, validation }: TowerFacts,
+  lineage: Pick<Lineage, "parent" | "command" | "published_ms">,
+): Promise<BundleManifest> {
   const { buckets, dimension } = towers.settings;
-  const pair = createHash("sha256")
-    .update(towers.user)
-    .update(towers.post)
-    .digest("hex")
-    .slice(0, 16);
-  const publish = (kind: "user_tower" | "post_tower"): Promise<BundleManifest> => {
-    const inputs = kind === "user_tower" ? USER_TOWER : POST_TOWER;
-    const heads = Array.from({ length: dimension }, (_, i) => ({
-      name: `v${i}`,
-      kind: "continuous" as const,
-    }));
-    return writeBundle(join(dir, kind), kind === "user_tower" ? towers.user : towers.post, {
+  const heads = Array.from({ length: dimension }, (_, i) => ({
+    name: `v${i}`,
+    kind: "continuous" as const,
+  }));
+  const inputsOf = (inputs: TowerInputs) => ({
+    features: towerColumns(inputs),
+    ids: towerIdColumns(inputs).map((name) => ({ name, buckets: tableRows(buckets) })),
+  });
+  const checksum = createHash("sha256").update(towers.post).digest("hex");
+  return publishVersion(
+    stageDir,
+    towers.user,
+    {
       format: 1,
-      kind,
-      features: towerColumns(inputs),
-      schema_hash: towerSchemaHash(inputs),
-      ids: towerIdColumns(inputs).map((name) => ({ name, buckets: tableRows(buckets) })),
+      kind: TWO_TOWER,
+      ...inputsOf(USER_TOWER),
+      parts: { [POST_PART]: { ...inputsOf(POST_TOWER), checksum } },
+      schema_hash: towerSchemaHash(),
       heads,
       calibration: heads.map(() => ({ kind: "linear", a: 1, b: 0 })),
       masked_heads: [],
-      metrics: lineage.metrics === undefined ? {} : { retrieval: { ...lineage.metrics } },
+      metrics,
+      ...(validation && { validation }),
       data: {
-        source: lineage.source,
-        from_ms: lineage.fromMs,
-        to_ms: lineage.toMs,
-        rows: lineage.rows,
+        source,
+        from_ms: fromMs,
+        to_ms: toMs,
+        rows,
         positives: { welcomed: towers.examples },
       },
-      seed: lineage.seed,
+      seed,
       parameters: towers.parameters,
       settings: {
         ...towers.settings,
-        pair,
         steps: towers.steps,
         scale: towers.scale,
+        dense_parameters: towers.denseParameters,
         table_parameters: towers.tableParameters,
         training_loss: towers.lastLoss,
       },
-    });
-  };
-  // The post tower last: who watches it finds the pair whole.
-  const user = await publish("user_tower");
-  return { user_tower: user, post_tower: await publish("post_tower") };
+    },
+    lineage,
+    { parts: { [POST_PART]: towers.post } },
+  );
 }

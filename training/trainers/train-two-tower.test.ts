@@ -1,22 +1,29 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, onTestFinished, test } from "vitest";
 import type { Event } from "../../datasets/events.ts";
 import { random } from "../../datasets/random.ts";
 import type { Interval } from "../../experiments/metrics/bootstrap.ts";
-import { readBundle } from "../../features/bundle.ts";
+import { modelsOf, writeBundle } from "../../features/bundle.ts";
+import { checkBundle } from "../../features/check-bundle.ts";
+import { checkWeights } from "../../features/check-weights.ts";
+import { readChampion } from "../../features/models/champion.ts";
+import { readLineage, readVersion, versionDir } from "../../features/models/versions.ts";
 import { Replay } from "../../features/replay.ts";
 import type { TrainingRows } from "../../features/rows.ts";
+import { TWO_TOWER, towersOf } from "../../features/tower-bundle.ts";
 import { POST_TOWER, type TowerInputs, USER_TOWER } from "../../features/tower-inputs.ts";
 import { TowerReader } from "../../features/tower-reader.ts";
 import { TowerRows } from "../../features/tower-rows.ts";
 import { slotTables, towerMatrices } from "../../features/tower-table.ts";
 import { onnxSession } from "../graph/run-onnx.ts";
+import { compareTowers } from "../registry/compare-towers.ts";
+import { promote, rollback } from "../registry/promote.ts";
 import { TowerLog } from "../tower-log.ts";
 import { publishTowers } from "./publish-towers.ts";
 import { towerExamples } from "./tower-examples.ts";
-import { towerMetrics } from "./tower-metrics.ts";
+import { type TowerModels, towerMetrics, towerWins } from "./tower-wins.ts";
 import { type TrainedTowers, trainTwoTower } from "./train-two-tower.ts";
 import { TwoTowerOptions } from "./two-tower-options.ts";
 
@@ -241,9 +248,12 @@ test("a newcomer with three engagements is served", async () => {
   expect(scores.indexOf(Math.max(...scores)), String(scores)).toBe(2);
 });
 
+const models = (): TowerModels => ({ ...towers, buckets: towers.settings.buckets });
+
 test("welcomed posts score above posts by lot, with an interval", async () => {
-  const metrics = await towerMetrics(towers, rows, log, 0, rows.n, { seed: 1, rounds: 50 });
-  const { value, low, high } = (metrics as NonNullable<typeof metrics>).retrieval_auc as Interval;
+  const won = await towerWins(models(), rows, log, 0, rows.n);
+  const { retrieval } = towerMetrics(won, { seed: 1, rounds: 50 });
+  const { value, low, high } = (retrieval as { auc: Interval }).auc;
   // Two thirds of the lots are of another topic, the rest are ties in taste: .83 is the most in expectation.
   expect(value).toBeGreaterThan(0.7);
   expect(value).toBeLessThan(0.9);
@@ -269,29 +279,114 @@ test("the same arguments give the same bytes, another seed others", async () => 
   expect(Buffer.from(a.post).equals(Buffer.from(c.post))).toBe(false);
 });
 
-test("two bundles of one pair are published with their lineage", async () => {
+const facts = {
+  source: "planted",
+  fromMs: 1,
+  toMs: 2,
+  seed: 1,
+  metrics: { retrieval: { auc: { value: 0.8, low: 0.7, high: 0.9 } } },
+  validation: { from_ms: 3, to_ms: 4, rows: 9, positives: {}, checksum: "of these rows" },
+};
+const lineage = (now: number) => ({ parent: null, command: ["roost", "train"], published_ms: now });
+
+/** A stage directory, removed after the test. */
+async function stage(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), "roost-towers-"));
-  try {
-    const lineage = {
-      source: "planted",
-      fromMs: 1,
-      toMs: 2,
-      rows: rows.n,
-      seed: 1,
-      metrics: undefined,
-    };
-    const published = await publishTowers(dir, towers, lineage);
-    const [user, post] = [
-      await readBundle(join(dir, "user_tower")),
-      await readBundle(join(dir, "post_tower")),
-    ];
-    expect(user.manifest).toEqual(published.user_tower);
-    expect(post.manifest.heads.length).toBe(OPTIONS.dimension);
-    expect(user.manifest.settings.pair).toBe(post.manifest.settings.pair);
-    expect(user.manifest.data).toMatchObject({ source: "planted", rows: rows.n });
-  } finally {
-    await rm(dir, { recursive: true, force: true });
-  }
+  onTestFinished(() => rm(dir, { recursive: true, force: true }));
+  return join(dir, TWO_TOWER);
+}
+
+test("both towers are one version: published, read and checked together, with where they come from", async () => {
+  const dir = await stage();
+  const published = await publishTowers(dir, towers, { ...facts, rows: rows.n }, lineage(5));
+  const bundle = await readVersion(dir, published.version);
+  expect(bundle.manifest).toEqual(published);
+  expect(await readLineage(dir, published.version)).toMatchObject(lineage(5));
+  const { user, post } = towersOf(bundle);
+  expect(Buffer.from(user.bundle.model).equals(Buffer.from(towers.user))).toBe(true);
+  expect(Buffer.from(post.bundle.model).equals(Buffer.from(towers.post))).toBe(true);
+  expect(post.bundle.manifest.features).toEqual(published.parts?.post_tower?.features);
+  expect(user.denseParameters + post.denseParameters).toBe(published.parameters - 1);
+  checkBundle(published);
+  for (const model of modelsOf(bundle)) expect(checkWeights(model)).toBeGreaterThan(0);
+});
+
+test("a post tower of another training, a damaged one or none is refused", async () => {
+  const dir = await stage();
+  const { version } = await publishTowers(dir, towers, { ...facts, rows: rows.n }, lineage(5));
+  const file = join(versionDir(dir, version), "post_tower.onnx");
+  await writeFile(file, towers.user);
+  await expect(readVersion(dir, version)).rejects.toThrow(/post_tower.onnx does not match/);
+  await rm(file);
+  await expect(readVersion(dir, version)).rejects.toMatchObject({ code: "BAD_BUNDLE" });
+  // Publishing the same towers again mends it.
+  await publishTowers(dir, towers, { ...facts, rows: rows.n }, lineage(9));
+  const { manifest, model, parts } = await readVersion(dir, version);
+  const { version: _, checksum: __, ...rest } = manifest;
+  const again = join(dir, "..", "again");
+  await expect(writeBundle(again, model, rest, { post_tower: model })).rejects.toThrow(
+    /part post_tower is not the one of its manifest/,
+  );
+  await expect(writeBundle(again, model, rest)).rejects.toThrow(/part post_tower/);
+  expect((await writeBundle(again, model, rest, parts)).version).toBe(version);
+  const other = { ...manifest, schema_hash: "other" };
+  expect(() => checkBundle(other)).toThrow(/other feature definitions/);
+  expect(() => checkBundle({ ...manifest, parts: {} })).toThrow(/lacks the part post_tower/);
+});
+
+test("a version of worse towers is not promoted, one of equal ones is, and a rollback returns", async () => {
+  const dir = await stage();
+  const version = async (auc: number, seed: number): Promise<string> => {
+    const metrics = { retrieval: { auc: { value: auc, low: auc - 0.1, high: auc + 0.1 } } };
+    const made = { ...facts, rows: rows.n, metrics, seed };
+    return (await publishTowers(dir, towers, made, lineage(seed))).version;
+  };
+  const [first, worse, equal] = [
+    await version(0.8, 1),
+    await version(0.79, 2),
+    await version(0.796, 3),
+  ];
+  const move = { stageDir: dir, action: "promote", nowMs: 1 } as const;
+  await promote({ ...move, version: first });
+  await expect(promote({ ...move, version: worse })).rejects.toMatchObject({
+    code: "PROMOTION_REFUSED",
+    detail: expect.stringContaining("retrieval auc 0.7900 is worse"),
+  });
+  await promote({ ...move, version: equal });
+  expect((await readChampion(dir)).manifest.version).toBe(equal);
+  expect(await rollback(dir, 2)).toEqual({ from: equal, to: first });
+});
+
+test("two versions are compared on the same pairs: a trained one beats one of a single step", async () => {
+  const dir = await stage();
+  const raw = await trainTwoTower({
+    rows,
+    log,
+    from: 0,
+    to: rows.n,
+    threads: 1,
+    seed: 1,
+    options: { ...OPTIONS, maxSteps: 1, topicGain: 0 },
+  });
+  const bundleOf = async (made: TrainedTowers) =>
+    readVersion(
+      dir,
+      (await publishTowers(dir, made, { ...facts, rows: rows.n }, lineage(1))).version,
+    );
+  const [a, b] = [await bundleOf(raw), await bundleOf(towers)];
+  const options = { seed: 1, rounds: 50 };
+  const { paired, metrics } = await compareTowers(a, b, rows, log, options);
+  expect([paired, metrics.length]).toEqual([true, 1]);
+  const [compared] = metrics;
+  expect(compared).toMatchObject({ head: "retrieval", metric: "auc", verdict: "better" });
+  const won = towerMetrics(await towerWins(models(), rows, log, 0, rows.n), options);
+  expect(compared?.b).toEqual(won.retrieval?.auc);
+  expect(compared?.difference.value).toBeCloseTo(
+    (compared?.b.value as number) - (compared?.a.value as number),
+    12,
+  );
+  const same = await compareTowers(b, b, rows, log, options);
+  expect(same.metrics[0]).toMatchObject({ difference: { value: 0 }, verdict: "noise" });
 });
 
 test("too few welcomed impressions, unknown options and an abort end training with their reason", async () => {

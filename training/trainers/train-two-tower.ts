@@ -48,6 +48,8 @@ export interface TrainedTowers {
   readonly settings: TwoTowerSettings;
   /** Trained scalars of both towers, the table not counted. */
   readonly parameters: number;
+  /** Of each tower. */
+  readonly denseParameters: { readonly user: number; readonly post: number };
   readonly tableParameters: number;
   readonly steps: number;
   readonly examples: number;
@@ -159,10 +161,19 @@ export async function trainTwoTower(request: TrainTwoTowerRequest): Promise<Trai
   } finally {
     await step.release();
   }
+  const sizeOf = (name: "user" | "post"): number =>
+    parameters.list.reduce(
+      (sum, parameter) =>
+        parameter.name.startsWith(`${name}_`)
+          ? sum + (parameters.weights.get(parameter.name) as Float32Array).length
+          : sum,
+      0,
+    );
   return {
     ...network.inference(),
     settings,
     parameters: parameters.count,
+    denseParameters: { user: sizeOf("user"), post: sizeOf("post") },
     tableParameters: embeddings.table.length,
     steps,
     examples: count,

@@ -1,5 +1,6 @@
-import { bootstrapAll, type Interval } from "../../experiments/metrics/bootstrap.ts";
+import { type BootstrapOptions, bootstrapAll } from "../../experiments/metrics/bootstrap.ts";
 import type { PreparedMetric } from "../../experiments/metrics/metric.ts";
+import type { BundleManifest } from "../../features/bundle.ts";
 import type { TrainingRows } from "../../features/rows.ts";
 import { POST_TOWER, USER_TOWER } from "../../features/tower-inputs.ts";
 import type { TowerRows } from "../../features/tower-rows.ts";
@@ -7,41 +8,54 @@ import { slotTables, type TowerBuckets, towerMatrices } from "../../features/tow
 import { onnxSession } from "../graph/run-onnx.ts";
 import type { TowerLog } from "../tower-log.ts";
 import { towerExamples } from "./tower-examples.ts";
-import type { TrainedTowers } from "./train-two-tower.ts";
+import { TwoTowerOptions } from "./two-tower-options.ts";
 
 /** Welcomed impressions that are looked at, evenly over time. */
 const MOST_EXAMPLES = 4_000;
 const CHUNK = 512;
 
+/** Both towers as models, and the sizes of their table. */
+export interface TowerModels {
+  readonly user: Uint8Array;
+  readonly post: Uint8Array;
+  readonly buckets: TowerBuckets;
+}
+
+/** Pairs of a welcomed post and one by lot, counted by viewer [users of the rows]. */
+export interface TowerWins {
+  /** Pairs in which the welcomed post scores higher; ties count half. */
+  readonly wins: PreparedMetric;
+  readonly pairs: PreparedMetric;
+  readonly count: number;
+}
+
 /**
- * The share of pairs in which a welcomed out-of-network post of rows [from, to) scores above a post by lot that could have
- * been shown then (`retrieval_auc`), resampled by viewer. Undefined when nothing was welcomed.
+ * Compares every welcomed out-of-network post of rows [from, to) (at most 4,000, evenly over time) with a post by lot that
+ * could have been shown then. The pairs depend on rows and log alone, so all towers are judged on the same.
  */
-export async function towerMetrics(
-  towers: TrainedTowers,
+export async function towerWins(
+  { user, post, buckets }: TowerModels,
   rows: TrainingRows,
   log: TowerLog,
   from: number,
   to: number,
-  options: { readonly seed: number; readonly rounds: number },
-): Promise<Record<string, Interval> | undefined> {
-  const settings = { ...towers.settings, inNetworkWeight: 0 };
-  const { welcomed } = towerExamples(rows, log, from, to, settings, options.seed);
-  if (welcomed.length === 0) return undefined;
+): Promise<TowerWins> {
+  const settings = TwoTowerOptions.parse({ inNetworkWeight: 0 });
+  const { welcomed } = towerExamples(rows, log, from, to, settings, 0);
   const stride = Math.max(1, Math.ceil(welcomed.length / MOST_EXAMPLES));
   const chosen = welcomed.filter((_, i) => i % stride === 0);
   const perRequest = log.negatives.n / log.users.n;
-  const { buckets } = towers.settings;
-  const users = await vectors(towers.user, "user", log.users, buckets, chosen.map(userOf));
-  const own = await vectors(towers.post, "post", log.posts, buckets, chosen);
+  const userOf = (row: number): number => log.userOf[row] as number;
+  const users = await vectors(user, "user", log.users, buckets, chosen.map(userOf));
+  const own = await vectors(post, "post", log.posts, buckets, chosen);
   const lots = await vectors(
-    towers.post,
+    post,
     "post",
     log.negatives,
     buckets,
     chosen.map((row, i) => userOf(row) * perRequest + (i % perRequest)),
   );
-  const d = own.length / chosen.length;
+  const d = own.length / Math.max(1, chosen.length);
   const unitCount = rows.user.reduce((most, user) => Math.max(most, user + 1), 0);
   const wins = new Float64Array(unitCount);
   const pairs = new Float64Array(unitCount);
@@ -58,17 +72,20 @@ export async function towerMetrics(
     value: (weights) =>
       values.reduce((sum, value, user) => sum + value * (weights?.[user] ?? 1), 0),
   });
-  return {
-    retrieval_auc: bootstrapAll(
-      [total(wins), total(pairs)],
-      ([won, of]) => (won as number) / (of as number),
-      options,
-    ),
-  };
+  return { wins: total(wins), pairs: total(pairs), count: chosen.length };
+}
 
-  function userOf(row: number): number {
-    return log.userOf[row] as number;
-  }
+/** The share of pairs that are won, resampled by viewer: `auc` of the head `retrieval`; nothing without pairs. */
+export function towerMetrics(
+  { wins, pairs, count }: TowerWins,
+  options: BootstrapOptions,
+): BundleManifest["metrics"] {
+  if (count === 0) return {};
+  return {
+    retrieval: {
+      auc: bootstrapAll([wins, pairs], ([won, of]) => (won as number) / (of as number), options),
+    },
+  };
 }
 
 async function vectors(
