@@ -9,6 +9,7 @@ import { pino } from "pino";
 import { openDataDir } from "../../datasets/storage/data-dir.ts";
 import { RoostError } from "../../errors.ts";
 import { hasChampion, readChampion } from "../../features/models/champion.ts";
+import { TWO_TOWER } from "../../features/tower-bundle.ts";
 import type { CandidateTable } from "../pipeline/candidate-table.ts";
 import { featureMatrix, idMatrix } from "../pipeline/home-query.ts";
 import type { RequestRecord } from "../pipeline/record.ts";
@@ -46,6 +47,7 @@ async function main(): Promise<void> {
   });
   const server = await openServer(settings, pino({ level: "silent" }));
   try {
+    await server.retrievable();
     print(await measure(server, space));
   } finally {
     await server.close();
@@ -64,6 +66,8 @@ async function prepare(space: string): Promise<void> {
     run(["simulate", "--preset", "demo", "--seed", String(SEED), "--out", space]);
   if (!(await hasChampion(join(space, "models", "heavy"))))
     run(["train", "--data", space, "--rankers", "light,heavy", "--metric-rounds", "0"]);
+  if (!(await hasChampion(join(space, "models", TWO_TOWER))))
+    run(["train", "--data", space, "--rankers", TWO_TOWER, "--metric-rounds", "0"]);
   if (existsSync(join(space, "state"))) return;
   const dir = openDataDir(space, "own");
   try {
@@ -98,6 +102,7 @@ async function measure(server: Server, space: string) {
   const requests = Number(flags.requests);
   // The fewest of any measured request: what was served is held back from the next, so it could shrink.
   let heavyRows = Number.POSITIVE_INFINITY;
+  let retrieved = 0;
   for (let i = -WARM_UP; i < requests; i++) {
     const viewer = viewers[(i + WARM_UP) % viewers.length] as Viewer;
     // Alternated, so that both see the same machine.
@@ -111,6 +116,7 @@ async function measure(server: Server, space: string) {
     );
     const { record } = await previewRanking(server.rank, request(viewer.userId));
     heavyRows = Math.min(heavyRows, rowsInto(record, "heavy_model"));
+    retrieved += record.components.find(({ name }) => name === TWO_TOWER)?.rowsOut ?? 0;
     for (const [stage, ms] of Object.entries(record.stageMs)) {
       const list = stages.get(stage) ?? [];
       list.push(ms);
@@ -141,6 +147,7 @@ async function measure(server: Server, space: string) {
         asked: "400000–500000",
         ok: heavy.parameters >= 400_000 && heavy.parameters <= 500_000,
       },
+      figure("two_tower_rows", Math.round(retrieved / requests), "rows"),
       figure("light_rows", Math.round(lightRows), "rows"),
       ...[...stages].map(([stage, ms]) => figure(`stage_${stage}_ms`, quantile(ms, 0.5), "ms")),
     ],

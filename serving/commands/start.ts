@@ -57,7 +57,9 @@ async function greeting(settings: Settings, server: Server): Promise<string> {
   const request = { user_id: viewer, product: "for_you", limit: SHOWN } as const;
   const answer = await previewRanking(server.rank, request, server.startedMs);
   const title = `The timeline of user ${viewer} (weights “${answer.query.weights.name}”):`;
-  return `\n${title}\n\n${timelineTable(answer)}\n\n${urls(settings, addressOf(server), viewer)}\n`;
+  const without = answer.record.degraded().map(({ component }) => component);
+  const note = without.length === 0 ? "" : `\nwithout ${without.join(", ")}, not ready yet\n`;
+  return `\n${title}\n\n${timelineTable(answer)}\n${note}\n${urls(settings, addressOf(server), viewer)}\n`;
 }
 
 /** Makes what is missing, each step in the order in which it needs the ones before. */
