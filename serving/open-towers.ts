@@ -62,7 +62,6 @@ export async function openTowers(
     loaded,
     close: async () => {
       for (const watch of watches) await watch.close();
-      if (begun) await loaded;
     },
   };
 }

@@ -196,6 +196,16 @@ async function another(dir: string): Promise<string> {
   return published.version;
 }
 
+test("a server that is stopped while its index is built ends without it, and the next one builds it", async () => {
+  const dir = await copied();
+  const first = await testServer({ dir });
+  await first.close();
+  expect(first.vectors.size).toBe(0);
+  const next = await testServer({ dir });
+  await next.retrievable();
+  expect(next.vectors.size).toBeGreaterThan(500);
+});
+
 test("a promoted version takes over with an index of its own while requests go on; a rollback returns", async () => {
   const dir = await copied();
   const second = await another(dir);
@@ -223,6 +233,26 @@ test("a promoted version takes over with an index of its own while requests go o
     [first, second].sort(),
   );
   expect(towers.versions[0].auc.retrieval).toBeGreaterThan(0.5);
+  const compared = await roost([
+    "models",
+    "compare",
+    first,
+    second,
+    "--data",
+    dir,
+    "--measure",
+    "--rounds",
+    "20",
+    "--json",
+  ]);
+  expect(compared.code, compared.stderr).toBe(0);
+  // The same towers under another seed: neither is better, whatever pairs they are shown.
+  const { paired, metrics } = JSON.parse(compared.stdout);
+  expect(paired).toBe(true);
+  expect(metrics).toMatchObject([
+    { head: "retrieval", metric: "auc", difference: { value: 0 }, verdict: "noise" },
+  ]);
+  expect(metrics[0].a.value).toBeGreaterThan(0.6);
   const shown = await roost(["models", "show", first, "--data", dir]);
   expect(shown.stdout).toMatch(/part +post_tower, \d+ features/);
 });
@@ -265,13 +295,24 @@ test("a champion whose post tower is of another training is refused, and what se
 });
 
 test("a retrieval that takes longer than its own timeout is done without, and the page says so", async () => {
-  const server = await testServer({ dir: await copied(), retrievalTimeoutMs: 0.001 });
+  const server = await testServer({ dir: await copied(), retrievalTimeoutMs: 20 });
   await server.retrievable();
+  let abandoned = false;
+  vi.spyOn(server.vectors, "nearest").mockImplementation(
+    (_viewer, _now, _k, signal) =>
+      new Promise((_, reject) => {
+        signal?.addEventListener("abort", () => {
+          abandoned = true;
+          reject(signal.reason);
+        });
+      }),
+  );
   const { viewer } = strangers(server);
   const { items, degraded } = await server.rank({ user_id: viewer, limit: 20 });
   expect(items.length).toBe(20);
   expect(items.some(({ source }) => source === "two_tower")).toBe(false);
   expect(degraded).toEqual([{ component: "two_tower", kind: "late" }]);
+  expect(abandoned).toBe(true);
 });
 
 test("a small user tower answers on the calling thread, a larger one in a worker, with the same vector", async () => {
@@ -322,6 +363,7 @@ test("roost evaluate reports recall of the oracle's best, by source, beside chan
   ]);
   expect(judged.code, judged.stderr).toBe(0);
   const { two_tower: retrieval } = JSON.parse(judged.stdout);
+  expect(retrieval.version).toBe(first);
   expect(retrieval.requests).toBeGreaterThanOrEqual(10);
   const { two_tower, popularity, visible_oracle, by_lot } = retrieval.recall;
   expect(by_lot.value).toBeCloseTo(500 / retrieval.eligible, 1);

@@ -161,7 +161,10 @@ export async function trainRankers(request: TrainRequest): Promise<TrainReport> 
  * Retrieval learns from posts as they are written, which importers of impressions do not bring, and does not go on from a
  * version.
  */
-function suiting(manifest: DatasetManifest, { sinceMs }: TrainRequest): readonly TrainedStage[] {
+export function suiting(
+  manifest: Pick<DatasetManifest, "source">,
+  { sinceMs }: Pick<TrainRequest, "sinceMs">,
+): readonly TrainedStage[] {
   return manifest.source === "world" && sinceMs === undefined ? STAGES : RANKERS;
 }
 

@@ -44,7 +44,7 @@ export interface Evaluation {
   readonly features: readonly FeatureReport[];
   readonly funnel: FunnelReport | null;
   /** Recall of the oracle's best by the towers; null without towers or truth. */
-  readonly two_tower: TowerRecallReport | null;
+  readonly two_tower: (TowerRecallReport & { readonly version: string }) | null;
   readonly seconds: number;
 }
 
@@ -226,7 +226,7 @@ async function judge(
 
 interface Walk extends HeldOut {
   readonly funnel: FunnelReport | null;
-  readonly two_tower: TowerRecallReport | null;
+  readonly two_tower: Evaluation["two_tower"];
   /** The surface of every row. */
   readonly surfaces: readonly string[];
 }
@@ -259,6 +259,10 @@ async function walk(
           ...range,
         })
       : undefined;
+  const towerReport = async (): Promise<Evaluation["two_tower"]> => {
+    const report = await judge?.report(flags);
+    return report && towers ? { version: towers.version, ...report } : null;
+  };
   try {
     const funnel = collectRequests(arms, flags.requests);
     const surfaces: string[] = [];
@@ -278,7 +282,7 @@ async function walk(
     return {
       ...heldOut,
       funnel: funnel.report(flags),
-      two_tower: (await judge?.report(flags)) ?? null,
+      two_tower: await towerReport(),
       surfaces,
     };
   } finally {
@@ -328,12 +332,14 @@ function collectRequests(arms: RankArms | undefined, wanted: number) {
 /** Both towers, where there is a champion of them. */
 async function openTowers(
   dir: string,
-): Promise<{ user: TowerSession; post: TowerSession } | undefined> {
+): Promise<{ version: string; user: TowerSession; post: TowerSession } | undefined> {
   const stageDir = join(dir, TWO_TOWER);
   if (!(await hasChampion(stageDir))) return undefined;
-  const { user, post } = towersOf(await readChampion(stageDir));
+  const bundle = await readChampion(stageDir);
+  const { user, post } = towersOf(bundle);
   const options = { threadsPerRun: 2 };
   return {
+    version: bundle.manifest.version,
     user: await TowerSession.start(user, options),
     post: await TowerSession.start(post, options),
   };

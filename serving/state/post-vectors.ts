@@ -199,7 +199,10 @@ export class PostVectors {
 
   #inPlace(): Towers {
     if (this.#current === undefined)
-      throw new RoostError("NOT_READY", "the index of post vectors is being built");
+      throw new RoostError(
+        "NOT_READY",
+        "there is no index of post vectors: it is being built, or its towers were refused",
+      );
     return this.#current;
   }
 
@@ -213,8 +216,17 @@ export class PostVectors {
     const described = towersOf(bundle);
     const { session } = this.#parts;
     const user = await TowerSession.start(described.user, session);
-    const post = await TowerSession.start(described.post, session);
-    const index = await this.#openIndex(version, post.dimension);
+    let post: TowerSession | undefined;
+    let index: VectorIndex;
+    try {
+      post = await TowerSession.start(described.post, session);
+      index = await this.#openIndex(version, post.dimension);
+    } catch (error) {
+      // Else their worker threads would stay.
+      await post?.close();
+      await user.close();
+      throw error;
+    }
     const towers: Towers = {
       version,
       user,

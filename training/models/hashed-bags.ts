@@ -74,10 +74,12 @@ export class PooledBatch {
   readonly #first: Int32Array;
   readonly #size: Int32Array;
   readonly #embeddings: HashedBags;
-  /** Entries of the batch: two table rows, place of the bag in `pooled`, weight. */
-  #rows: number[] = [];
-  #places: number[] = [];
-  #weights: number[] = [];
+  /** Entries of the batch: a table row (two for each id), place of its bag in `pooled`, weight; the first `#count` count. */
+  readonly #rows: Int32Array;
+  readonly #places: Int32Array;
+  readonly #weights: Float32Array;
+  #count = 0;
+  #gradients = new Float32Array(0);
 
   constructor(inputs: TowerInputs, embeddings: HashedBags, size: number) {
     this.#bags = inputs.bags;
@@ -86,19 +88,23 @@ export class PooledBatch {
     this.#first = first;
     this.#size = sizes;
     this.pooled = new Float32Array(size * inputs.bags.length * embeddings.options.width);
+    const most = size * first.length * 2;
+    this.#rows = new Int32Array(most);
+    this.#places = new Int32Array(most);
+    this.#weights = new Float32Array(most);
   }
 
   clear(): void {
     this.pooled.fill(0);
-    this.#rows = [];
-    this.#places = [];
-    this.#weights = [];
+    this.#count = 0;
   }
 
   /** Pools row `from` of `rows` into row `to`; bags for which `dropped` holds are left empty. */
   fill(rows: TowerRows, from: number, to: number, dropped: (bag: number) => boolean): void {
     const { width } = this.#embeddings.options;
     const { table } = this.#embeddings;
+    const { pooled } = this;
+    let count = this.#count;
     let slot = 0;
     for (let b = 0; b < this.#bags.length; b++) {
       const end = slot + (this.#bags[b] as Bag).slots;
@@ -118,27 +124,30 @@ export class PooledBatch {
             this.#size[slot] as number,
             which,
           );
-          this.#rows.push(row);
-          this.#places.push(place);
-          this.#weights.push(weight);
-          for (let j = 0; j < width; j++)
-            this.pooled[place + j] =
-              (this.pooled[place + j] as number) + weight * (table[row * width + j] as number);
+          this.#rows[count] = row;
+          this.#places[count] = place;
+          this.#weights[count] = weight;
+          count++;
+          for (let j = 0, at = row * width; j < width; j++)
+            pooled[place + j] = (pooled[place + j] as number) + weight * (table[at + j] as number);
         }
       }
     }
+    this.#count = count;
   }
 
-  /** Table rows of the batch's entries and their gradients [entries, width], given that of `pooled`. */
+  /** Table rows of the batch's entries and their gradients [entries, width], given that of `pooled`; until the next call. */
   gradients(pooled: Float32Array): { rows: Int32Array; gradients: Float32Array } {
     const { width } = this.#embeddings.options;
-    const gradients = new Float32Array(this.#rows.length * width);
-    for (let e = 0; e < this.#rows.length; e++) {
+    const count = this.#count;
+    if (this.#gradients.length < count * width) this.#gradients = new Float32Array(count * width);
+    const gradients = this.#gradients;
+    for (let e = 0; e < count; e++) {
       const place = this.#places[e] as number;
       const weight = this.#weights[e] as number;
       for (let j = 0; j < width; j++)
         gradients[e * width + j] = weight * (pooled[place + j] as number);
     }
-    return { rows: Int32Array.from(this.#rows), gradients };
+    return { rows: this.#rows.subarray(0, count), gradients: gradients.subarray(0, count * width) };
   }
 }
