@@ -40,6 +40,11 @@ const CODES = {
     remedy:
       "see `roost models compare`; `--force REASON` promotes all the same and keeps the reason in the history",
   },
+  BAD_INDEX: {
+    status: 500,
+    meaning: "a saved vector index is refused",
+    remedy: "delete its directory: it is built anew from the posts",
+  },
   BAD_SEGMENT: {
     status: 500,
     meaning: "a log segment cannot be read",

@@ -29,6 +29,10 @@ const Calibration = z.discriminatedUnion("kind", [
 ]);
 export type Calibration = z.infer<typeof Calibration>;
 
+const Features = z.array(z.string().min(1)).min(1);
+const Ids = z.array(z.strictObject({ name: z.string().min(1), buckets: z.int().min(2) }));
+const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
 const Manifest = z.strictObject({
   format: z.literal(1),
   /** What the model is for: `light`, `heavy`, `past_rates` … */
@@ -36,11 +40,21 @@ const Manifest = z.strictObject({
   /** Content address: the first 16 hex digits of sha256 over the model's bytes and this manifest without `version`. */
   version: z.string().regex(/^[0-9a-f]{16}$/),
   /** Input `features` float32 [n, features.length], in this order; NaN = missing. */
-  features: z.array(z.string().min(1)).min(1),
+  features: Features,
   /** Hash of the definitions behind `features` and `ids` in the registry that trained it. */
   schema_hash: z.string().min(1),
   /** Input `ids` int32 [n, ids.length]: bucket = hash = 0 ? 0 : 1 + hash mod (buckets − 1). No input when empty. */
-  ids: z.array(z.strictObject({ name: z.string().min(1), buckets: z.int().min(2) })),
+  ids: Ids,
+  /**
+   * Further models of the same training, of use only together: part `x` is `x.onnx` beside `model.onnx`, with inputs of its
+   * own and the same heads. Their checksums are part of the version, so parts of two trainings are never mixed.
+   */
+  parts: z
+    .record(
+      z.string().regex(/^[a-z][a-z0-9_]*$/),
+      z.strictObject({ features: Features, ids: Ids, checksum: Sha256 }),
+    )
+    .optional(),
   /** Output `outputs` float32 [n, heads.length]: a logit for binary heads, an amount for continuous ones. */
   heads: z
     .array(z.strictObject({ name: z.string(), kind: z.enum(["binary", "continuous"]) }))
@@ -72,7 +86,7 @@ const Manifest = z.strictObject({
   /** Training settings, for reproduction. */
   settings: z.record(z.string(), z.unknown()),
   /** sha256 of model.onnx, hex. */
-  checksum: z.string().regex(/^[0-9a-f]{64}$/),
+  checksum: Sha256,
 });
 
 /** What a manifest must be as a whole, beyond its fields. */
@@ -84,10 +98,13 @@ function consistent(manifest: z.infer<typeof Unversioned>, context: z.Refinement
     problem("calibration", `must have one entry per head: ${heads.length}`);
   const foreign = manifest.masked_heads.filter((name) => !heads.includes(name));
   if (foreign.length > 0) problem("masked_heads", `not among the heads: ${foreign.join(", ")}`);
+  const parts = Object.entries(manifest.parts ?? {});
   for (const [field, names] of [
     ["features", manifest.features],
     ["ids", manifest.ids.map((id) => id.name)],
     ["heads", heads],
+    ...parts.map(([name, { features }]) => [`parts.${name}.features`, features] as const),
+    ...parts.map(([name, { ids }]) => [`parts.${name}.ids`, ids.map((id) => id.name)] as const),
   ] as const)
     if (new Set(names).size !== names.length) problem(field, "names a column twice");
 }
@@ -101,7 +118,17 @@ export type BundleManifest = z.infer<typeof BundleManifest>;
 export interface Bundle {
   readonly manifest: BundleManifest;
   readonly model: Uint8Array;
+  /** By name, as `manifest.parts` lists them. */
+  readonly parts?: Readonly<Record<string, Uint8Array>>;
 }
+
+/** The model of a bundle and those of its parts. */
+export const modelsOf = ({ model, parts = {} }: Bundle): Uint8Array[] => [
+  model,
+  ...Object.values(parts),
+];
+
+const partFile = (name: string): string => `${name}.onnx`;
 
 const sha256 = (data: Uint8Array | string): string =>
   createHash("sha256").update(data).digest("hex");
@@ -206,21 +233,28 @@ export function sealManifest(
 /**
  * Writes `model.onnx` and `bundle.json` into `dir` so that a reader sees the old bundle or the new one, never a mixture:
  * both files are written and flushed in a sibling directory, which is then renamed into place. Between the two renames
- * there is no `dir` for an instant; `readBundle` waits that out. `beside` holds further files by name.
- * @throws BAD_BUNDLE naming every field of the manifest that is not right; nothing is written then.
+ * there is no `dir` for an instant; `readBundle` waits that out.
+ * @param parts the further models that the manifest lists
+ * @param beside further files by name
+ * @throws BAD_BUNDLE naming every field of the manifest that is not right, or a part that is not the manifest's; nothing
+ * is written then
  */
 export async function writeBundle(
   dir: string,
   model: Uint8Array,
   manifest: Omit<BundleManifest, "version" | "checksum">,
+  parts: Readonly<Record<string, Uint8Array>> = {},
   beside: Readonly<Record<string, string | Uint8Array>> = {},
 ): Promise<BundleManifest> {
   const full = sealManifest(manifest, model);
+  const files: [string, string | Uint8Array][] = Object.entries(beside);
+  for (const name of partNames(full, parts))
+    files.push([partFile(name), checkedPart(full, name, parts[name])]);
   await mkdir(dirname(dir), { recursive: true });
   const pending = await mkdtemp(join(dirname(dir), `.${basename(dir)}.partial-`));
   await writeFlushed(join(pending, "model.onnx"), model);
   await writeFlushed(join(pending, "bundle.json"), `${JSON.stringify(full, null, 2)}\n`);
-  for (const [name, data] of Object.entries(beside)) await writeFlushed(join(pending, name), data);
+  for (const [name, data] of files) await writeFlushed(join(pending, name), data);
   const retired = `${pending}.old`;
   // mkdtemp makes private directories; a bundle is as readable as its neighbours.
   await chmod(pending, 0o755);
@@ -230,6 +264,21 @@ export async function writeBundle(
   await rename(pending, dir);
   await rm(retired, { recursive: true, force: true });
   return full;
+}
+
+const partNames = (
+  { parts }: Pick<BundleManifest, "parts">,
+  given: Readonly<Record<string, Uint8Array>> = {},
+): string[] => [...new Set([...Object.keys(parts ?? {}), ...Object.keys(given)])];
+
+/** @throws BAD_BUNDLE when a part is missing or is not what the manifest says */
+function checkedPart(
+  { kind, parts }: Pick<BundleManifest, "kind" | "parts">,
+  name: string,
+  model: Uint8Array | undefined,
+): Uint8Array {
+  if (model !== undefined && sha256(model) === parts?.[name]?.checksum) return model;
+  throw new RoostError("BAD_BUNDLE", `${kind}: part ${name} is not the one of its manifest`);
 }
 
 async function writeFlushed(path: string, data: Uint8Array | string): Promise<void> {
@@ -282,5 +331,16 @@ async function readOnce(dir: string): Promise<Bundle> {
   const { version, checksum: _, ...rest } = manifest;
   if (bundleVersion(rest, model) !== version)
     throw new RoostError("BAD_BUNDLE", `${dir}/bundle.json does not match its version ${version}`);
-  return { manifest, model };
+  if (manifest.parts === undefined) return { manifest, model };
+  const parts: Record<string, Uint8Array> = {};
+  for (const [name, { checksum }] of Object.entries(manifest.parts)) {
+    const file = join(dir, partFile(name));
+    const part = await readFile(file).catch((error: Error) => {
+      throw new RoostError("BAD_BUNDLE", `${dir}: ${error.message}`, error);
+    });
+    if (sha256(part) !== checksum)
+      throw new RoostError("BAD_BUNDLE", `${file} does not match its checksum`);
+    parts[name] = part;
+  }
+  return { manifest, model, parts };
 }

@@ -1,12 +1,18 @@
 import { RoostError } from "../errors.ts";
 import type { BundleManifest } from "./bundle.ts";
 import { schemaHash, unknownFeatures } from "./registry.ts";
+import { checkTowers, TWO_TOWER } from "./tower-bundle.ts";
 
 /**
  * Refuses a model whose inputs this registry cannot give as they were when it was trained.
  * @throws BAD_BUNDLE naming the features that are unknown, or saying that their definitions have changed
  */
-export function checkBundle({ kind, version, features, ids, schema_hash }: BundleManifest): void {
+export function checkBundle(manifest: BundleManifest): void {
+  const { kind, version, features, ids, schema_hash } = manifest;
+  if (kind === TWO_TOWER) {
+    checkTowers(manifest);
+    return;
+  }
   const idNames = ids.map(({ name }) => name);
   const unknown = unknownFeatures(features, idNames);
   if (unknown.length > 0)

@@ -43,6 +43,7 @@ export function applyEvent(state: StateEditor, event: Event): void {
       // Rates are per impression: what happened where none are logged must not raise them.
       if (event.surface === ELSEWHERE) applyElsewhere(state, event, fact);
       else applySignal(state, event, fact);
+      applyPlain(state, "user", event.user_id, event, "subject");
       return;
     }
     case "post_created":

@@ -174,7 +174,7 @@ export class FeatureReader {
         context.nowMs,
         context.global,
         context.user,
-        globalRate(context, INTEREST),
+        globalRate(context.global, INTEREST),
       ),
     );
   }
@@ -388,7 +388,7 @@ function remembered(hashes: Map<string, number>, kind: string, id: string): numb
 }
 
 const offsetOf = (family: FeatureFamily): number => OFFSETS.get(family) as number;
-const INTEREST_OFFSETS: InterestOffsets = {
+export const INTEREST_OFFSETS: InterestOffsets = {
   topicShares: offsetOf(topicShares),
   authorTopics: offsetOf(authorTopics),
   followList: offsetOf(followList),

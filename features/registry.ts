@@ -16,6 +16,7 @@ import { followList } from "./families/follow-list.ts";
 import { globalRates } from "./families/global.ts";
 import { postContent } from "./families/post-content.ts";
 import { postEngagement } from "./families/post-engagement.ts";
+import { recentEngagements } from "./families/recent-engagements.ts";
 import { requestContext } from "./families/request-context.ts";
 import { surface, userSurface } from "./families/surface.ts";
 import { topic } from "./families/topic.ts";
@@ -50,6 +51,7 @@ export const FAMILIES: readonly FeatureFamily[] = [
   authorTopics,
   followList,
   viewerTopics,
+  recentEngagements,
   affinity,
   authorAffinity,
   userElsewhere,

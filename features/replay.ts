@@ -14,6 +14,8 @@ export interface ReplayOptions {
   /** Impressions in [fromMs, toMs) become rows; the state learns from every event. Default: all. */
   readonly fromMs?: number;
   readonly toMs?: number;
+  /** Told of each row before its impression is applied: the state is what the row's features were read from. */
+  readonly onRow?: (row: number, event: EventOf<"impression">, state: MemoryState) => void;
 }
 
 /**
@@ -77,6 +79,7 @@ export class Replay {
     const { fromMs = Number.NEGATIVE_INFINITY, toMs = Number.POSITIVE_INFINITY } = this.#options;
     if (event.time_ms < fromMs || event.time_ms >= toMs) return;
     const row = this.#rows.add(event);
+    this.#options.onRow?.(row, event, this.state);
     this.#reader.begin(this.state, {
       userId: event.user_id,
       nowMs: event.time_ms,

@@ -66,6 +66,12 @@ const SIGNAL_OF_HEAD = new Map<string, number>(
 );
 const INTEREST_OF_SIGNAL = Float64Array.from(SIGNALS, (signal) => INTEREST_AMOUNT[signal] ?? 0);
 
+/** How welcome a post was that got an engagement of this head; 0 for a head that says nothing. */
+export function interestOfHead(head: string): number {
+  const signal = SIGNAL_OF_HEAD.get(head) ?? -1;
+  return signal < 0 ? 0 : (INTEREST_OF_SIGNAL[signal] as number);
+}
+
 /** One addition to the counters of every entity that an event concerns. */
 export interface SignalFact {
   timeMs: number;

@@ -56,6 +56,7 @@ export class ViewerInterests {
   priorTaste = 0;
   readonly #keys = new Float64Array(TABLE);
   readonly #numbers = new Uint8Array(TABLE);
+  readonly #hashes = new Float64Array(SHARED_TOPICS);
 
   /** The number of a topic's hash, or −1. */
   find(topic: number): number {
@@ -63,6 +64,11 @@ export class ViewerInterests {
     for (; this.#keys[slot] !== 0; slot = (slot + 1) % TABLE)
       if (this.#keys[slot] === topic) return this.#numbers[slot] as number;
     return -1;
+  }
+
+  /** The hash of a topic's number. */
+  topicAt(number: number): number {
+    return this.#hashes[number] as number;
   }
 
   /** Computes everything for one request; false where no topic is known at all. */
@@ -94,6 +100,7 @@ export class ViewerInterests {
       while (this.#keys[slot] !== 0) slot = (slot + 1) % TABLE;
       this.#keys[slot] = topic;
       this.#numbers[slot] = n;
+      this.#hashes[n] = topic;
       this.prior[n] = global[i + 1] as number;
       total += this.prior[n] as number;
     }

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import type { Logger } from "pino";
 import type { DataDir } from "../datasets/storage/data-dir.ts";
+import { modelsOf } from "../features/bundle.ts";
 import { checkBundle } from "../features/check-bundle.ts";
 import { checkWeights } from "../features/check-weights.ts";
 import { championFiles, hasChampion, readChampion } from "../features/models/champion.ts";
@@ -15,7 +16,7 @@ export const STAGES = ["light", "heavy"] as const satisfies readonly ModelStage[
 /** Parts of fewer rows cost more in handing over than a second worker saves. */
 const SPLIT_ROWS = 150;
 /** A model this small scores 1,000 rows in under a millisecond, less than handing them to a worker and back costs. */
-const INLINE_PARAMETERS = 10_000;
+export const INLINE_PARAMETERS = 10_000;
 
 /** One slot a stage, filled with its champion where there is one; a new champion takes the place of the old. */
 export async function openModels(
@@ -39,7 +40,7 @@ export async function openModels(
       const bundle = await readChampion(stageDir);
       if (slots[stage].manifest?.version === bundle.manifest.version) return;
       checkBundle(bundle.manifest);
-      checkWeights(bundle.model);
+      for (const model of modelsOf(bundle)) checkWeights(model);
       await slots[stage].replace(bundle);
       logger.info({ stage, version: bundle.manifest.version }, "model in place");
     };

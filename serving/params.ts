@@ -24,6 +24,14 @@ export const PARAMS = {
     integer: true,
     why: "posts from followed authors to consider; 2026 takes 1,200",
   },
+  two_tower_limit: {
+    default: 500,
+    unit: "posts",
+    min: 0,
+    max: 1500,
+    integer: true,
+    why: "strangers' posts nearest to the viewer by the towers; recall is judged at 500; 2026 takes up to 1,000; 0 = none",
+  },
   popular_limit: {
     default: 500,
     unit: "posts",

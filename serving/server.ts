@@ -20,7 +20,8 @@ import { closeGracefully } from "./http/shutdown.ts";
 import type { StartSession } from "./inference/start-session.ts";
 import type { KeptRanking } from "./kept-ranking.ts";
 import { createMetrics } from "./metrics/metrics.ts";
-import { leaseAll, openModels, STAGES } from "./open-models.ts";
+import { INLINE_PARAMETERS, leaseAll, openModels, STAGES } from "./open-models.ts";
+import { openTowers } from "./open-towers.ts";
 import { cursorSecret } from "./paging/cursor-secret.ts";
 import { pager } from "./paging/pager.ts";
 import { RankingStore } from "./paging/ranking-store.ts";
@@ -29,10 +30,12 @@ import { forYou } from "./pipelines/for-you.ts";
 import type { RankParts } from "./rank-parts.ts";
 import { createRankService } from "./rank-service.ts";
 import type { Settings } from "./settings.ts";
+import { RETRIEVAL_TIMEOUT_MS } from "./sources/two-tower.ts";
 import { MACHINE_TIME, type Time, WorldClock, wallClock } from "./state/clock.ts";
 import { EventIntake } from "./state/event-intake.ts";
 import { LogConsumer } from "./state/log-consumer.ts";
 import { openState } from "./state/open-state.ts";
+import { PostVectors } from "./state/post-vectors.ts";
 import { EXPERIMENTS_KIND } from "./versions/experiments-kind.ts";
 import { LiveConfig, type ReloadReport } from "./versions/live-config.ts";
 import { VersionStore } from "./versions/version-store.ts";
@@ -51,6 +54,8 @@ export interface ServerOptions {
   readonly candidateLogShare?: number;
   /** How a model's worker is started. */
   readonly startSession?: StartSession;
+  /** Longest wait for the two-tower source. */
+  readonly retrievalTimeoutMs?: number;
   /**
    * `as_is`: what is in force in the data directory stays in force, whatever the settings' files say: for a command that
    * looks on. Default: the files are taken and followed.
@@ -68,6 +73,9 @@ export interface Server {
   readonly startedMs: number;
   /** Resolves when the state reflects everything that is logged now. */
   readonly caughtUp: () => Promise<void>;
+  readonly vectors: PostVectors;
+  /** Resolves when every post can be retrieved that is known now; at once without towers. */
+  readonly retrievable: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
@@ -124,6 +132,21 @@ async function open(
   await consumer.start((error) => logger.fatal({ err: error }, "the log consumer stopped"));
 
   const slots = await openModels(settings, dir, logger, options.startSession, opened);
+  const vectors = new PostVectors({
+    posts: broadcast.posts,
+    features,
+    dir: dir.at("vectors"),
+    nowMs: () => clock.nowMs(),
+    session: {
+      inlineParameters: INLINE_PARAMETERS,
+      ...(options.startSession && { startSession: options.startSession }),
+    },
+    logger,
+  });
+  live.onApplied((events) => vectors.apply(events));
+  opened.push(() => vectors.close());
+  const towers = await openTowers(settings, dir, logger, vectors);
+  opened.push(() => towers.close());
   const metrics = createMetrics();
   const versions = new VersionStore(dir.at("versions"), [WEIGHTS_KIND, EXPERIMENTS_KIND]);
   opened.push(() => versions.close());
@@ -168,7 +191,10 @@ async function open(
   const keepWeights = weightsKeeper(versions);
   const rank: RankParts = {
     pipelines: {
-      for_you: forYou(broadcast, features, effects),
+      for_you: forYou(broadcast, features, effects, {
+        vectors,
+        timeoutMs: options.retrievalTimeoutMs ?? RETRIEVAL_TIMEOUT_MS,
+      }),
       following: following(broadcast, effects),
     },
     posts: broadcast.posts,
@@ -194,6 +220,7 @@ async function open(
   const upkeep = setInterval(() => {
     const nowMs = clock.nowMs();
     broadcast.trim(nowMs);
+    vectors.tend(nowMs);
     rankings.sweep(nowMs);
     void roller.roll(nowMs).catch(failed("rolling the log into segments"));
   }, MINUTE_MS);
@@ -237,6 +264,7 @@ async function open(
     logger,
     settings,
   });
+  towers.begin();
   return {
     app,
     rank,
@@ -244,6 +272,8 @@ async function open(
     clock,
     startedMs,
     caughtUp: () => consumer.applied(log.lastSeq()),
+    vectors,
+    retrievable: () => towers.loaded.then(() => vectors.settled()),
     close: async () => {
       await closeGracefully(app, settings.shutdownTimeoutMs);
       // What was answered is logged as served, also by a server that ends.

@@ -171,6 +171,8 @@ export async function testServer(
     loadSettings({ env: {}, defaults: { dataDir: dir, clock: "world", port: 0, ...settings } }),
     memoryLogger(lines),
     {
+      // A machine that runs many tests at once answers late.
+      retrievalTimeoutMs: 10_000,
       time: { wallMs: () => startMs + passedMs, monotonicMs: () => passedMs },
       ...rest,
     },

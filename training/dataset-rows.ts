@@ -2,6 +2,7 @@ import { type DatasetManifest, readDataset } from "../datasets/dataset.ts";
 import type { IdColumn } from "../features/registry.ts";
 import { Replay } from "../features/replay.ts";
 import type { TrainingRows } from "../features/rows.ts";
+import type { TowerLog } from "./tower-log.ts";
 
 export interface RowsRequest {
   readonly features: readonly string[];
@@ -11,6 +12,8 @@ export interface RowsRequest {
   readonly toMs?: number;
   /** Whether the held-out part is walked too. Default false. */
   readonly heldOut?: boolean;
+  /** Notes the inputs of both towers of every row. */
+  readonly towerLog?: TowerLog;
   /** Events read so far. */
   readonly onProgress?: (events: number) => void;
 }
@@ -21,13 +24,14 @@ export async function datasetRows(
   manifest: DatasetManifest,
   request: RowsRequest,
 ): Promise<TrainingRows> {
-  const { fromMs, toMs, heldOut = false } = request;
+  const { fromMs, toMs, heldOut = false, towerLog } = request;
   const replay = new Replay({
     features: request.features,
     ids: request.ids,
     heads: manifest.heads,
     ...(fromMs === undefined ? {} : { fromMs }),
     ...(toMs === undefined ? {} : { toMs }),
+    ...(towerLog && { onRow: (_, event, state) => towerLog.row(event, state) }),
   });
   let events = 0;
   // Outcomes after `toMs` still label the rows before it.
@@ -36,7 +40,10 @@ export async function datasetRows(
     heldOut,
     ...(until === undefined ? {} : { toMs: until }),
   })) {
-    for (const event of batch) replay.push(event);
+    for (const event of batch) {
+      towerLog?.observe(event);
+      replay.push(event);
+    }
     events += batch.length;
     request.onProgress?.(events);
   }

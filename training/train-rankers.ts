@@ -9,6 +9,8 @@ import { publishVersion } from "../features/models/versions.ts";
 import { FEATURE_NAMES, schemaHash } from "../features/registry.ts";
 import { rowsBetween } from "../features/replay.ts";
 import type { TrainingRows } from "../features/rows.ts";
+import { TWO_TOWER } from "../features/tower-bundle.ts";
+import { towerSchemaHash } from "../features/tower-inputs.ts";
 import { datasetRows, usableFeatures } from "./dataset-rows.ts";
 import { HEAVY_IDS, type ViewerRates } from "./feature-sets.ts";
 import { finishedRankers } from "./finished-rankers.ts";
@@ -16,18 +18,25 @@ import { rankerFeatures } from "./ranker-features.ts";
 import { measureBundle } from "./registry/measure-bundle.ts";
 import { promote } from "./registry/promote.ts";
 import { warmSource } from "./registry/warm-source.ts";
+import type { TowerLog } from "./tower-log.ts";
+import { noWarmStart, towerLog, trainTowers } from "./train-towers.ts";
 import { type CurvePoint, learningCurve } from "./trainers/learning-curve.ts";
 import type { RankerOptions } from "./trainers/ranker-options.ts";
 import { type TrainRankerRequest, trainRanker } from "./trainers/train-ranker.ts";
 import type { RankerKind } from "./trainers/trained-model.ts";
+import type { TwoTowerOptions } from "./trainers/two-tower-options.ts";
 
 export const RANKERS = ["light", "heavy", "past_rates"] as const satisfies readonly RankerKind[];
+/** All that is trained. */
+export const STAGES = [...RANKERS, TWO_TOWER] as const;
+export type TrainedStage = (typeof STAGES)[number];
 
 export interface TrainRequest {
   readonly data: string;
   /** Versions go to `<out>/<kind>/versions`. */
   readonly out: string;
-  readonly rankers: readonly RankerKind[];
+  /** Default: all rankers, and retrieval where the log has what it needs; see `suiting`. */
+  readonly rankers?: readonly TrainedStage[];
   /** First moment that is not trained on; from there to `validateUntilMs` is validation. */
   readonly trainUntilMs?: number;
   readonly validateUntilMs?: number;
@@ -40,6 +49,7 @@ export interface TrainRequest {
   readonly seed: number;
   readonly threads: number;
   readonly options?: RankerOptions;
+  readonly towers?: TwoTowerOptions;
   /** Trains the heavy ranker again on the last so many days each. */
   readonly curveDays?: readonly number[];
   readonly metricRounds?: number;
@@ -87,11 +97,15 @@ export async function trainRankers(request: TrainRequest): Promise<TrainReport> 
     return result;
   };
 
+  const stages = request.rankers ?? suiting(manifest, request);
+  if (request.sinceMs !== undefined && stages.includes(TWO_TOWER)) throw noWarmStart();
+  const log = stages.includes(TWO_TOWER) ? towerLog() : undefined;
   const all = await timed("features", () =>
     datasetRows(request.data, manifest, {
       features: FEATURE_NAMES,
       ids: HEAVY_IDS,
       toMs: validation.toMs,
+      ...(log && { towerLog: log }),
       onProgress: (events) => {
         request.signal?.throwIfAborted();
         progress("features", Math.min(1, events / manifest.events));
@@ -110,7 +124,7 @@ export async function trainRankers(request: TrainRequest): Promise<TrainReport> 
     : undefined;
   const bundles: Record<string, BundleManifest> = {};
   const promotions: Record<string, TrainedPromotion> = {};
-  for (const kind of request.rankers) {
+  for (const kind of stages) {
     request.signal?.throwIfAborted();
     bundles[kind] = await timed(kind, async () => {
       const before = await finished?.find(kind, join(request.out, kind));
@@ -118,7 +132,10 @@ export async function trainRankers(request: TrainRequest): Promise<TrainReport> 
         progress(kind, 1);
         return before;
       }
-      const published = await trainOne(request, manifest, kind, rows, usable);
+      const published =
+        kind === TWO_TOWER
+          ? await trainPair(request, manifest, { rows: all, log: log as TowerLog }, learned.toMs)
+          : await trainOne(request, manifest, kind, rows, usable);
       await finished?.note(kind, published);
       return published;
     });
@@ -140,6 +157,17 @@ export async function trainRankers(request: TrainRequest): Promise<TrainReport> 
   };
 }
 
+/**
+ * Retrieval learns from posts as they are written, which importers of impressions do not bring, and does not go on from a
+ * version.
+ */
+export function suiting(
+  manifest: Pick<DatasetManifest, "source">,
+  { sinceMs }: Pick<TrainRequest, "sinceMs">,
+): readonly TrainedStage[] {
+  return manifest.source === "world" && sinceMs === undefined ? STAGES : RANKERS;
+}
+
 function splitOf(manifest: DatasetManifest, request: TrainRequest): TimeSplit {
   const { sinceMs, from } = request;
   if (sinceMs !== undefined) return warmSplit(manifest, { ...request, sinceMs });
@@ -153,6 +181,7 @@ function decides(
   {
     seed,
     options,
+    towers,
     metricRounds,
     trainUntilMs,
     validateUntilMs,
@@ -167,9 +196,10 @@ function decides(
   return {
     data: manifest.checksum,
     split: [trainUntilMs, validateUntilMs, rows.train.n, rows.validation.n],
-    features: [usable, schemaHash(FEATURE_NAMES, HEAVY_IDS)],
+    features: [usable, schemaHash(FEATURE_NAMES, HEAVY_IDS), towerSchemaHash()],
     seed,
     options,
+    towers,
     metricRounds,
     viewerRates,
     warm: sinceMs === undefined ? undefined : [sinceMs, from],
@@ -234,10 +264,42 @@ async function trainOne(
       published_ms: request.nowMs,
     };
     const { onnx, trainingState } = model.parts;
-    return await publishVersion(stageDir, onnx, trained, lineage, trainingState);
+    return await publishVersion(stageDir, onnx, trained, lineage, {
+      ...(trainingState && { trainingState }),
+    });
   } finally {
     await model.close();
     request.onProgress?.(kind, 1);
+  }
+}
+
+async function trainPair(
+  request: TrainRequest,
+  manifest: DatasetManifest,
+  noted: { readonly rows: TrainingRows; readonly log: TowerLog },
+  untilMs: number,
+): Promise<BundleManifest> {
+  const { seed, threads, signal, options, metricRounds = 200, command, nowMs } = request;
+  const stageDir = join(request.out, TWO_TOWER);
+  try {
+    return await trainTowers(manifest, {
+      stageDir,
+      ...noted,
+      untilMs,
+      seed,
+      threads,
+      options: { ...(options?.engine && { engine: options.engine }), ...request.towers },
+      metricRounds,
+      lineage: {
+        parent: await usableChampion(stageDir),
+        command: [...command],
+        published_ms: nowMs,
+      },
+      ...(signal && { signal }),
+      onProgress: (share) => request.onProgress?.(TWO_TOWER, share),
+    });
+  } finally {
+    request.onProgress?.(TWO_TOWER, 1);
   }
 }
 
@@ -255,7 +317,7 @@ async function usableChampion(stageDir: string): Promise<string | null> {
 
 async function promoteTrained(
   request: TrainRequest,
-  kind: RankerKind,
+  kind: TrainedStage,
   version: string,
   validation: TrainingRows,
 ): Promise<TrainedPromotion> {

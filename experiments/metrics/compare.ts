@@ -42,7 +42,8 @@ export function compareScorers(
   };
 }
 
-function verdictOf({ low, high }: Interval, better: Metric["better"]): Verdict {
+/** What an interval of a difference says. */
+export function verdictOf({ low, high }: Interval, better: Metric["better"]): Verdict {
   if (low > 0) return better === "higher" ? "better" : "worse";
   if (high < 0) return better === "higher" ? "worse" : "better";
   return "noise";

@@ -37,8 +37,7 @@ export const globalRates: FeatureFamily = {
 };
 
 /** Mean of a signal per impression over everybody (decay cancels); NaN before the first impression. */
-export function globalRate(context: RowContext, signal: number): number {
-  const state = context.global;
+export function globalRate(state: Float64Array | undefined, signal: number): number {
   if (state === undefined) return Number.NaN;
   const impressions = state[IMPRESSIONS_AT] as number;
   return impressions > 0
@@ -68,7 +67,7 @@ export function relativeRate(
   impressions: number,
   strength: number,
 ): number {
-  const prior = globalRate(context, signal);
+  const prior = globalRate(context.global, signal);
   if (signal === INTEREST) return (total + strength * prior) / (impressions + strength) - prior;
   // Ten seconds of dwelling count as one event, so that one long stay does not outweigh the prior.
   const scale = signal === DWELL_SECONDS ? 0.1 : 1;

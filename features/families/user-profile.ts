@@ -2,7 +2,8 @@ import type { FeatureFamily, RowContext } from "../family.ts";
 import { IMPRESSION } from "../signals.ts";
 import { languageCode, POST } from "./post-content.ts";
 
-const LANGUAGES = 3;
+/** Languages kept of a profile. */
+export const LANGUAGES = 3;
 /** Profile columns that importers bring, by attribute name. */
 const ATTRIBUTES = [
   "follow_user_num",

@@ -67,7 +67,7 @@ export async function adoptUnversioned(stageDir: string, nowMs: number): Promise
       throw error;
     }
     const { version, checksum: _, ...manifest } = bundle.manifest;
-    await writeBundle(versionDir(stageDir, version), bundle.model, manifest);
+    await writeBundle(versionDir(stageDir, version), bundle.model, manifest, bundle.parts);
     await moveAlias(stageDir, async ({ champion }) =>
       champion === null
         ? { at_ms: nowMs, alias: "champion", action: "adopt", to: version }

@@ -33,10 +33,16 @@ const versionsDir = (stageDir: string): string => join(stageDir, "versions");
 export const versionDir = (stageDir: string, version: string): string =>
   join(versionsDir(stageDir), version);
 
+export interface PublishedBeside {
+  readonly parts?: Readonly<Record<string, Uint8Array>>;
+  readonly trainingState?: Uint8Array;
+}
+
 /**
  * Publishes a bundle as an immutable version of a stage. A version that is there and intact stays as it is; a damaged one
- * is replaced by its content. `trainingState` is what training may go on from, in the trainer's own format; it stands
- * beside the version and is no part of its address.
+ * is replaced by its content.
+ * @param more the models of the manifest's parts, and what training may go on from, in the trainer's own format: it stands
+ * beside the version and is no part of its address
  * @throws BAD_BUNDLE naming what is not right in the manifest; nothing is written then
  */
 export async function publishVersion(
@@ -44,13 +50,13 @@ export async function publishVersion(
   model: Uint8Array,
   manifest: Omit<BundleManifest, "version" | "checksum">,
   lineage: Pick<Lineage, "parent" | "command" | "published_ms">,
-  trainingState?: Uint8Array,
+  { parts, trainingState }: PublishedBeside = {},
 ): Promise<BundleManifest> {
   const sealed = sealManifest(manifest, model);
   const dir = versionDir(stageDir, sealed.version);
   if (existsSync(dir) && (await isIntact(stageDir, sealed.version))) return sealed;
   const beside: Lineage = { format: 1, version: sealed.version, ...lineage };
-  return writeBundle(dir, model, manifest, {
+  return writeBundle(dir, model, manifest, parts, {
     "lineage.json": `${JSON.stringify(beside, null, 2)}\n`,
     ...(trainingState && { [TRAINING_STATE]: trainingState }),
   });

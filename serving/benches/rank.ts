@@ -10,6 +10,7 @@ import { pino } from "pino";
 import { openDataDir } from "../../datasets/storage/data-dir.ts";
 import { RoostError } from "../../errors.ts";
 import { hasChampion, readChampion } from "../../features/models/champion.ts";
+import { TWO_TOWER } from "../../features/tower-bundle.ts";
 import type { CandidateTable } from "../pipeline/candidate-table.ts";
 import { featureMatrix, idMatrix } from "../pipeline/home-query.ts";
 import type { RequestRecord } from "../pipeline/record.ts";
@@ -21,7 +22,8 @@ import { rebuildState } from "../state/open-state.ts";
 /*
  * Latency of POST /v1/rank in one process (routing, validation, pipeline, inference worker, serialisation; no socket)
  * against the bare onnxruntime calls on the same rows, in alternate blocks. The world, the models and so the heavy ranker's
- * parameters are fixed by seed; they are made once and kept in `<data-dir>/bench-rank`.
+ * parameters are fixed by seed; they are made once and kept in `<data-dir>/bench-rank`. With `--two-tower` the pipeline has
+ * its retrieval too.
  */
 const SEED = 1;
 const HEAVY_ROWS = 500;
@@ -31,12 +33,14 @@ const BLOCK = 20;
 const WARM_UP_BLOCKS = 3;
 const LIMIT = 50;
 
-const USAGE = "usage: roost bench rank [--requests N (400)] [--data-dir DIR (.roost)] [--json]";
+const USAGE =
+  "usage: roost bench rank [--two-tower] [--requests N (400)] [--data-dir DIR (.roost)] [--json]";
 
 const { values: flags } = parseArgs({
   options: {
     help: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
+    "two-tower": { type: "boolean", default: false },
     requests: { type: "string", default: "400" },
     "data-dir": { type: "string", default: process.env.ROOST_DATA_DIR ?? ".roost" },
   },
@@ -48,7 +52,7 @@ async function main(): Promise<void> {
     process.stdout.write(`${USAGE}\n`);
     return;
   }
-  const space = join(flags["data-dir"], "bench-rank");
+  const space = join(flags["data-dir"], flags["two-tower"] ? "bench-rank-two-tower" : "bench-rank");
   await prepare(space);
   const settings = loadSettings({ env: {}, flags: { dataDir: space, clock: "world" } });
   const ranked: RankedLine[] = [];
@@ -58,6 +62,7 @@ async function main(): Promise<void> {
   };
   const server = await openServer(settings, pino({ level: "info" }, { write }));
   try {
+    if (flags["two-tower"]) await server.retrievable();
     print(await measure(server, space, ranked));
   } finally {
     await server.close();
@@ -84,6 +89,8 @@ async function prepare(space: string): Promise<void> {
     run(["simulate", "--preset", "demo", "--seed", String(SEED), "--out", space]);
   if (!(await hasChampion(join(space, "models", "heavy"))))
     run(["train", "--data", space, "--rankers", "light,heavy", "--metric-rounds", "0"]);
+  if (flags["two-tower"] && !(await hasChampion(join(space, "models", TWO_TOWER))))
+    run(["train", "--data", space, "--rankers", TWO_TOWER, "--metric-rounds", "0"]);
   if (existsSync(join(space, "state"))) return;
   const dir = openDataDir(space, "own");
   try {
@@ -159,6 +166,14 @@ async function measure(server: Server, space: string, ranked: readonly RankedLin
         asked: "400000–500000",
         ok: heavy.parameters >= 400_000 && heavy.parameters <= 500_000,
       },
+      figure(
+        "two_tower_rows",
+        quantile(
+          measured.map(({ components }) => components[TWO_TOWER]?.[2] ?? 0),
+          0.5,
+        ),
+        "rows",
+      ),
       figure("light_rows", Math.round(lightRows), "rows"),
       ...stages.map((stage) =>
         figure(

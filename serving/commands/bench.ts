@@ -12,6 +12,10 @@ const BENCHES: Record<string, { program: string; about: string }> = {
     program: "../benches/rank",
     about: "latency of a whole ranking against the raw model calls inside it",
   },
+  ann: {
+    program: "../benches/ann",
+    about: "recall, latency and upkeep of the vector index against raw hnswlib",
+  },
   train: {
     program: "../../training/benches/train",
     about: "training speed, optimiser included, on one and two threads",

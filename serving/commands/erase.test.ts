@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -110,6 +110,11 @@ beforeAll(async () => {
   before = await logged();
   heldOutBefore = await heldOut();
   impressionsBefore = readManifest(dir).impressions;
+  // As a server with towers saves them: the ids of posts, those of the user among them.
+  for (const name of ["vectors", "vectors.refused"]) {
+    mkdirSync(join(dir, name));
+    writeFileSync(join(dir, name, "ids"), `${user} 1\n`);
+  }
   foundBefore = filesWith(user);
   const ended = await roost(["erase", "--user", user, "--data-dir", dir, "--json"]);
   expect(ended.code, ended.stderr).toBe(0);
@@ -118,7 +123,13 @@ beforeAll(async () => {
 
 test("no byte of the data directory tells the id any more, where many did before", () => {
   expect(foundBefore).toEqual(
-    expect.arrayContaining(["log/data.mdb", "state/data.mdb", "sticky/data.mdb"]),
+    expect.arrayContaining([
+      "log/data.mdb",
+      "state/data.mdb",
+      "sticky/data.mdb",
+      "vectors.refused/ids",
+      "vectors/ids",
+    ]),
   );
   expect(filesWith(user)).toEqual([]);
   // The search does find an id that stayed.

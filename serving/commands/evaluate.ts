@@ -8,6 +8,7 @@ import { RoostError } from "../../errors.ts";
 import type { Interval } from "../../experiments/metrics/bootstrap.ts";
 import type { RetrievalJudge, RetrievalReport } from "../../experiments/retrieval/judge.ts";
 import { hasChampion, readChampion } from "../../features/models/champion.ts";
+import { TWO_TOWER, towersOf } from "../../features/tower-bundle.ts";
 import { evaluationTables } from "../evaluation/evaluation-tables.ts";
 import { type FeatureReport, featureReports } from "../evaluation/feature-report.ts";
 import { gainRatio, gainShares, type RequestValues } from "../evaluation/gain-share.ts";
@@ -19,6 +20,8 @@ import { createPredictor, type Predictor } from "../evaluation/predictor.ts";
 import { type RankArms, rankArms } from "../evaluation/rank-arms.ts";
 import { NDCG_DEPTHS, ndcgIntervals, type RequestNdcg } from "../evaluation/slate-ndcg.ts";
 import { type SliceReport, sliceReports } from "../evaluation/slices.ts";
+import { TowerRecallJudge, type TowerRecallReport } from "../evaluation/tower-recall.ts";
+import { TowerSession } from "../inference/tower-session.ts";
 import { loadPreset } from "../weights/presets.ts";
 import { drift, driftTables } from "./evaluate-drift.ts";
 
@@ -40,6 +43,8 @@ export interface Evaluation {
   readonly retrieval: RetrievalReport | null;
   readonly features: readonly FeatureReport[];
   readonly funnel: FunnelReport | null;
+  /** Recall of the oracle's best by the towers; null without towers or truth. */
+  readonly two_tower: (TowerRecallReport & { readonly version: string }) | null;
   readonly seconds: number;
 }
 
@@ -59,6 +64,8 @@ interface EvaluateFlags {
   from?: string;
   until?: string;
   requests: number;
+  retrievals: number;
+  windowHours: number;
   rounds: number;
   seed: number;
   features: boolean;
@@ -82,6 +89,8 @@ export function evaluateCommand(judgeRetrieval?: RetrievalJudge): Command {
     .option("--from <date>", "first day judged, or a moment; what is held out when not given")
     .option("--until <date>", "last day (its end) judged, or a moment")
     .option("--requests <n>", "simulated requests for the gain shares (worlds only)", whole, 1200)
+    .option("--retrievals <n>", "simulated requests for retrieval (worlds only)", whole, 240)
+    .option("--window-hours <h>", "oldest posts that are to be retrieved", whole, 48)
     .option("--rounds <n>", "bootstrap resamples of each interval", whole, 200)
     .option("--seed <n>", "seed of resampling and permutation", whole, 1)
     .option("--no-features", "leave out the report per feature")
@@ -170,7 +179,13 @@ async function judge(
   if (main === undefined)
     throw new RoostError("BAD_BUNDLE", "there is no light or heavy bundle to judge");
   const world = createWorldOf(manifest);
-  const { rows, truth, funnel, surfaces } = await walk(flags, manifest, range, models, world);
+  const { rows, truth, funnel, two_tower, surfaces } = await walk(
+    flags,
+    manifest,
+    range,
+    models,
+    world,
+  );
   if (rows.n === 0)
     throw new RoostError("BAD_ARGUMENT", "there is no impression between --from and --until");
   const predictions = new Map<string, Float32Array>();
@@ -205,7 +220,15 @@ async function judge(
     slices,
     features,
     funnel,
+    two_tower,
   };
+}
+
+interface Walk extends HeldOut {
+  readonly funnel: FunnelReport | null;
+  readonly two_tower: Evaluation["two_tower"];
+  /** The surface of every row. */
+  readonly surfaces: readonly string[];
 }
 
 /** Walks the data set once: rows of the range, their truth, and the gain shares of requests in it. */
@@ -215,7 +238,7 @@ async function walk(
   range: HeldOutRange,
   { light, heavy }: Models,
   world: ReturnType<typeof createWorldOf>,
-): Promise<HeldOut & { readonly funnel: FunnelReport | null; readonly surfaces: string[] }> {
+): Promise<Walk> {
   const arms =
     world !== undefined && flags.requests > 0 && light && heavy
       ? await rankArms(
@@ -224,6 +247,22 @@ async function walk(
           await loadPreset("world"),
         )
       : undefined;
+  const towers =
+    world !== undefined && flags.retrievals > 0
+      ? await openTowers(flags.models ?? join(flags.data, "models"))
+      : undefined;
+  const judge =
+    world !== undefined && towers !== undefined
+      ? new TowerRecallJudge(world, towers.user, towers.post, {
+          requests: flags.retrievals,
+          windowHours: flags.windowHours,
+          ...range,
+        })
+      : undefined;
+  const towerReport = async (): Promise<Evaluation["two_tower"]> => {
+    const report = await judge?.report(flags);
+    return report && towers ? { version: towers.version, ...report } : null;
+  };
   try {
     const funnel = collectRequests(arms, flags.requests);
     const surfaces: string[] = [];
@@ -232,14 +271,23 @@ async function walk(
       manifest,
       range,
       world,
-      (event, moment) => {
+      async (event, moment) => {
         surfaces.push(event.surface ?? "none");
-        return funnel.onImpression(event, moment);
+        await funnel.onImpression(event, moment);
+        await judge?.request(event, moment);
       },
       () => {},
+      (event) => judge?.observe(event),
     );
-    return { ...heldOut, funnel: funnel.report(flags), surfaces };
+    return {
+      ...heldOut,
+      funnel: funnel.report(flags),
+      two_tower: await towerReport(),
+      surfaces,
+    };
   } finally {
+    await towers?.user.close();
+    await towers?.post.close();
     // Else its worker threads would keep a command alive that has failed.
     await arms?.close();
   }
@@ -279,6 +327,22 @@ function collectRequests(arms: RankArms | undefined, wanted: number) {
           ) as FunnelReport["ndcg"],
         };
   return { onImpression, report };
+}
+
+/** Both towers, where there is a champion of them. */
+async function openTowers(
+  dir: string,
+): Promise<{ version: string; user: TowerSession; post: TowerSession } | undefined> {
+  const stageDir = join(dir, TWO_TOWER);
+  if (!(await hasChampion(stageDir))) return undefined;
+  const bundle = await readChampion(stageDir);
+  const { user, post } = towersOf(bundle);
+  const options = { threadsPerRun: 2 };
+  return {
+    version: bundle.manifest.version,
+    user: await TowerSession.start(user, options),
+    post: await TowerSession.start(post, options),
+  };
 }
 
 type Models = Partial<Record<(typeof MODELS)[number], Predictor>>;

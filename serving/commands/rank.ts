@@ -55,6 +55,8 @@ async function fromDirectory(
     configuration: "as_is",
   });
   try {
+    // What a server that has been up for a while would answer.
+    await server.retrievable();
     const answer = await previewRanking(server.rank, request, server.startedMs);
     return json
       ? JSON.stringify(servedItems(answer.table, answer.page), null, 2)

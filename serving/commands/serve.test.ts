@@ -131,8 +131,12 @@ test("start makes again what is damaged: a tampered model is trained anew, lost 
     ROOST_DATA_DIR: dir,
     ROOST_PORT: "0",
   });
-  for (const step of ["features", "light", "heavy", "indexes"])
+  for (const step of ["features", "light", "two_tower", "indexes"])
     expect(server.output()).toMatch(new RegExp(`^${step} .*100 %`, "m"));
+  // Its champion is intact.
+  expect(server.output()).not.toMatch(/^heavy /m);
+  // The index is built when the server answers already.
+  expect(server.output()).toContain("\nwithout two_tower, not ready yet\n");
   expect((await fetch(`${server.url}/readyz`)).status).toBe(200);
   server.child.kill("SIGTERM");
   expect(await server.ended).toEqual({ code: 0, signal: null });

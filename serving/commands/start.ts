@@ -8,6 +8,8 @@ import { openDataDir } from "../../datasets/storage/data-dir.ts";
 import { RoostError } from "../../errors.ts";
 import { checkBundle } from "../../features/check-bundle.ts";
 import { readChampion } from "../../features/models/champion.ts";
+import { TWO_TOWER } from "../../features/tower-bundle.ts";
+import { STAGES } from "../open-models.ts";
 import type { RankParts } from "../rank-parts.ts";
 import { previewRanking } from "../rank-service.ts";
 import type { Server } from "../server.ts";
@@ -22,6 +24,7 @@ import { timelineTable } from "./timeline-table.ts";
 const DEMO_EXPERIMENTS = fileURLToPath(new URL("../experiments/demo.yaml", import.meta.url));
 const ROOST = fileURLToPath(new URL(`../../roost${import.meta.url.slice(-3)}`, import.meta.url));
 const DEMO_SEED = "1";
+const SERVED = [...STAGES, TWO_TOWER];
 /** Posts of the printed timeline, and the least follows of the viewer that it is printed for. */
 const SHOWN = 15;
 const LEAST_FOLLOWS = 40;
@@ -54,7 +57,9 @@ async function greeting(settings: Settings, server: Server): Promise<string> {
   const request = { user_id: viewer, product: "for_you", limit: SHOWN } as const;
   const answer = await previewRanking(server.rank, request, server.startedMs);
   const title = `The timeline of user ${viewer} (weights “${answer.query.weights.name}”):`;
-  return `\n${title}\n\n${timelineTable(answer)}\n\n${urls(settings, addressOf(server), viewer)}\n`;
+  const without = answer.record.degraded().map(({ component }) => component);
+  const note = without.length === 0 ? "" : `\nwithout ${without.join(", ")}, not ready yet\n`;
+  return `\n${title}\n\n${timelineTable(answer)}\n${note}\n${urls(settings, addressOf(server), viewer)}\n`;
 }
 
 /** Makes what is missing, each step in the order in which it needs the ones before. */
@@ -67,9 +72,15 @@ async function makeArtifacts(dataDir: string): Promise<void> {
         ["simulate", "--preset", "demo", "--seed", DEMO_SEED, "--out", dir.path],
         progress,
       );
-    if (!(await hasModels(dir.at("models"))))
+    const missing = await missingModels(dir.at("models"));
+    if (missing.length > 0)
       await roost(
-        ["train", "--data", dir.path, "--out", dir.at("models"), "--metric-rounds", "50"],
+        [
+          "train",
+          ...["--data", dir.path, "--out", dir.at("models"), "--metric-rounds", "50"],
+          // All missing is a first start: what judges them, past rates, is trained with them.
+          ...(missing.length < SERVED.length ? ["--rankers", missing.join(",")] : []),
+        ],
         progress,
       );
     if (!(await isStateBuilt(dir))) {
@@ -82,16 +93,17 @@ async function makeArtifacts(dataDir: string): Promise<void> {
   }
 }
 
-/** Whether the bundles are there, intact and of this version's features. */
-async function hasModels(dir: string): Promise<boolean> {
-  try {
-    for (const stage of ["light", "heavy"])
+/** The stages without a champion that is intact and of this version's features. */
+async function missingModels(dir: string): Promise<string[]> {
+  const missing: string[] = [];
+  for (const stage of SERVED)
+    try {
       checkBundle((await readChampion(`${dir}/${stage}`)).manifest);
-    return true;
-  } catch (error) {
-    if (error instanceof RoostError && error.code === "BAD_BUNDLE") return false;
-    throw error;
-  }
+    } catch (error) {
+      if (!(error instanceof RoostError && error.code === "BAD_BUNDLE")) throw error;
+      missing.push(stage);
+    }
+  return missing;
 }
 
 /** Runs another verb of this program and shows its progress. */

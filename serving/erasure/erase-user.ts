@@ -49,7 +49,7 @@ export interface EraseRequest {
 
 /**
  * Removes a user from everything that a data directory keeps: segments, held-out part, event log and sticky arms are
- * written anew without them, what is derived from the log (features, snapshot) is thrown away and built again by the next
+ * written anew without them, what is derived from the log (features, snapshot, index of vectors) is thrown away and built again by the next
  * start. It happens whole or not at all; see `commitReplacement`. What the user added to counts of others goes with it.
  * Trained models stay: they hold weights, no records.
  * @param dir owned by the caller, and not served from
@@ -114,7 +114,14 @@ export async function eraseUser(
   commitReplacement(dir.path, {
     files: [...files, kept],
     // LMDB's lock files belong to the files that go.
-    removed: ["state", "broadcast.snapshot", "log/lock.mdb", "sticky/lock.mdb"],
+    removed: [
+      "state",
+      "broadcast.snapshot",
+      "vectors",
+      "vectors.refused",
+      "log/lock.mdb",
+      "sticky/lock.mdb",
+    ],
   });
   return receipt;
 }

@@ -5,6 +5,7 @@ import { aligned } from "../commands/timeline-table.ts";
 import type { HeadReport } from "./head-report.ts";
 import { NDCG_DEPTHS } from "./slate-ndcg.ts";
 import type { SliceReport } from "./slices.ts";
+import type { TowerRecallReport } from "./tower-recall.ts";
 
 /** An evaluation as readable tables. */
 export function evaluationTables(evaluation: Evaluation): string {
@@ -21,6 +22,7 @@ export function evaluationTables(evaluation: Evaluation): string {
     ...(slices.some((slice) => Object.keys(slice.heads).length > 0) ? [sliceTable(slices)] : []),
     ...(evaluation.retrieval === null ? [] : [retrievalTable(evaluation.retrieval)]),
     ...(funnel === null ? [] : [funnelTable(funnel)]),
+    ...(evaluation.two_tower === null ? [] : [towerTable(evaluation.two_tower)]),
     ...(features.length === 0
       ? []
       : [
@@ -127,6 +129,28 @@ function funnelTable(funnel: FunnelReport): string {
         ...depths.map((depth) => interval(funnel.ndcg[ranker]?.[depth])),
       ]),
       ["full ÷ visible", interval(funnel.full_of_visible_ceiling)],
+    ],
+  )}`;
+}
+
+function towerTable(report: TowerRecallReport): string {
+  return `Recall@500 of the oracle's best 100 over ${report.requests} requests, ${report.eligible.toFixed(0)} out-of-network posts of ${report.window_hours} h each\n${aligned(
+    [
+      ["source", "of the best 100", "of the worst 100"],
+      ...(["two_tower", "popularity", "visible_oracle", "by_lot"] as const).map((source) => [
+        source,
+        interval(report.recall[source]),
+        source === "two_tower" || source === "popularity"
+          ? interval(report.recall_of_negatives[source])
+          : "",
+      ]),
+      ["two_tower ÷ popularity", interval(report.two_tower_over_popularity), ""],
+      [
+        `two_tower, ${report.newcomers?.requests ?? 0} newcomers`,
+        interval(report.newcomers?.recall),
+        "",
+      ],
+      ["HNSW of exact", interval(report.index_recall ?? undefined), ""],
     ],
   )}`;
 }

@@ -1,5 +1,5 @@
 import { type DatasetManifest, readDataset } from "../../datasets/dataset.ts";
-import type { EventOf } from "../../datasets/events.ts";
+import type { Event, EventOf } from "../../datasets/events.ts";
 import { RowTruth } from "../../datasets/world/row-truth.ts";
 import { ViewerHistory } from "../../datasets/world/viewer-history.ts";
 import type { World } from "../../datasets/world/world.ts";
@@ -29,6 +29,7 @@ export interface HeldOut {
 /**
  * Walks a data set to the end of `range`, making rows of the impressions in it. Before an impression in the range is
  * applied, `onImpression` may look at the moment: nothing of that millisecond is known yet.
+ * @param onEvent told of every event when it has been applied
  * @param world when given, the truth of every row is asked of it
  */
 export async function walkHeldOut(
@@ -38,6 +39,7 @@ export async function walkHeldOut(
   world: World | undefined,
   onImpression: (event: EventOf<"impression">, moment: Moment) => Promise<void> | undefined,
   onProgress: (events: number) => void,
+  onEvent: (event: Event) => void = () => {},
 ): Promise<HeldOut> {
   const replay = new Replay({
     features: FEATURE_NAMES,
@@ -60,6 +62,7 @@ export async function walkHeldOut(
       replay.push(event);
       moment.broadcast.apply(event);
       truth?.observe(event);
+      onEvent(event);
     }
     events += batch.length;
     onProgress(events);

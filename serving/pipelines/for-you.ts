@@ -27,22 +27,33 @@ import { byScore } from "../selectors/by-score.ts";
 import { given } from "../sources/given.ts";
 import { inNetwork } from "../sources/in-network.ts";
 import { popular } from "../sources/popular.ts";
+import { type Retrieval, twoTower } from "../sources/two-tower.ts";
 import type { BroadcastState } from "../state/live-state.ts";
 
 /** A model that takes this long is broken: 500 rows of half a million parameters take 10 ms. */
 const MODEL_TIMEOUT_MS = 1_000;
 
-/** The ranked home timeline. The order of this literal is the order of execution. */
+/**
+ * The ranked home timeline. The order of this literal is the order of execution.
+ * @param retrieval what the two-tower source searches, and how long it may take; without it there is none
+ */
 export function forYou(
   { graph, history, posts, popular: popularPosts }: BroadcastState,
   features: FeatureSource,
   sideEffects: readonly SideEffect<HomeQuery>[],
+  retrieval?: Retrieval,
 ): Pipeline<HomeQuery> {
   return definePipeline({
     name: "for_you",
     sizes: homeSizes,
     queryHydrators: [viewerGraph(graph), viewerHistory(history)],
-    sources: [given(posts), inNetwork(posts), popular(popularPosts)],
+    sources: [
+      given(posts),
+      // Before the others: its workers are at it while those read maps on this thread.
+      ...(retrieval ? [twoTower(retrieval, posts)] : []),
+      inNetwork(posts),
+      popular(popularPosts),
+    ],
     mergeFilters: [previouslySeen({ name: "seen_id" }), previouslyServed({ name: "served_id" })],
     hydrators: [postCore(posts, graph)],
     filters: [

@@ -66,6 +66,7 @@ export class LiveState {
   readonly broadcast: BroadcastState;
   readonly features: FeatureStore;
   readonly #forgetters: ((userId: string) => unknown)[] = [];
+  readonly #followers: ((events: readonly LoggedEvent[]) => void)[] = [];
 
   constructor(broadcast: BroadcastState, features: FeatureStore) {
     this.broadcast = broadcast;
@@ -75,6 +76,11 @@ export class LiveState {
   /** Calls `forget` for every deleted user, after the state has forgotten them, and waits for what it returns. */
   onUserDeleted(forget: (userId: string) => unknown): void {
     this.#forgetters.push(forget);
+  }
+
+  /** Calls `follow` with every batch of records that the state has taken. */
+  onApplied(follow: (events: readonly LoggedEvent[]) => void): void {
+    this.#followers.push(follow);
   }
 
   /** The last record that both reflect. */
@@ -94,6 +100,7 @@ export class LiveState {
     for (const event of events)
       if (event.seq > this.broadcast.position) this.broadcast.apply(event);
     this.broadcast.position = Math.max(this.broadcast.position, last);
+    for (const follow of this.#followers) follow(events);
     for (const event of events)
       if (event.type === "user_deleted")
         for (const forget of this.#forgetters) await forget(event.user_id);

@@ -1,7 +1,15 @@
 import { Command } from "commander";
-import { compareManifests, comparePaired } from "../registry/compare-versions.ts";
+import type { Bundle } from "../../features/bundle.ts";
+import { TWO_TOWER } from "../../features/tower-bundle.ts";
+import { compareTowers } from "../registry/compare-towers.ts";
+import {
+  compareManifests,
+  comparePaired,
+  type VersionComparison,
+} from "../registry/compare-versions.ts";
 import { findVersion, readFound } from "../registry/find-version.ts";
 import { validationRows } from "../registry/validation-rows.ts";
+import { towerValidation } from "../train-towers.ts";
 import { modelsDir, type PlaceFlags, print, table, withPlace } from "./models-place.ts";
 import { wholeNumber } from "./whole-number.ts";
 
@@ -10,6 +18,22 @@ interface CompareFlags extends PlaceFlags {
   readonly measure?: boolean;
   readonly rounds: number;
   readonly seed: number;
+}
+
+/** Both on the rows that A was measured on. */
+async function measured(
+  a: Bundle,
+  b: Bundle,
+  { data, seed, rounds }: CompareFlags,
+): Promise<VersionComparison> {
+  const options = { seed, rounds };
+  const { validation } = a.manifest;
+  if (a.manifest.kind === TWO_TOWER) {
+    const { rows, log } = await towerValidation(data, validation);
+    return compareTowers(a, b, rows, log, options);
+  }
+  const rows = await validationRows(data, [a.manifest, b.manifest], validation);
+  return comparePaired(a, b, rows, options);
 }
 
 export function compareCommand(): Command {
@@ -28,12 +52,7 @@ export function compareCommand(): Command {
     const foundB = await findVersion(dir, textB, flags.stage);
     const [a, b] = [await readFound(foundA), await readFound(foundB)];
     const comparison = flags.measure
-      ? await comparePaired(
-          a,
-          b,
-          await validationRows(flags.data, [a.manifest, b.manifest], a.manifest.validation),
-          { seed: flags.seed, rounds: flags.rounds },
-        )
+      ? await measured(a, b, flags)
       : compareManifests(a.manifest, b.manifest);
     print(flags, { a: foundA.version, b: foundB.version, ...comparison }, () => {
       const span = (value: { value: number; low?: number; high?: number }): string =>

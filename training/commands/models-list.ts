@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { RoostError } from "../../errors.ts";
 import { ALIASES, readAliases } from "../../features/models/aliases.ts";
 import { readLineage, stagesOf } from "../../features/models/versions.ts";
+import { TWO_TOWER } from "../../features/tower-bundle.ts";
 import { allVersions, readFound } from "../registry/find-version.ts";
 import { modelsDir, type PlaceFlags, print, table, withPlace } from "./models-place.ts";
 
@@ -95,12 +96,13 @@ export function listCommand(): Command {
 }
 
 function readable({ stage, versions }: ListedStage): string {
+  const heads = stage === TWO_TOWER ? ["retrieval"] : ["click", "favorite"];
   const rows = versions.map(({ version, aliases, published_ms, parameters, auc, problem }) => [
     `  ${version}`,
     aliases.join(", "),
     published_ms === null ? "" : new Date(published_ms).toISOString().slice(0, 16),
     parameters === null ? "" : String(parameters),
-    problem ?? ["click", "favorite"].map((head) => auc[head]?.toFixed(4) ?? "–").join("  "),
+    problem ?? heads.map((head) => auc[head]?.toFixed(4) ?? "–").join("  "),
   ]);
-  return `${stage}\n${table([["  version", "alias", "published", "parameters", "auc of click, favorite"], ...rows])}`;
+  return `${stage}\n${table([["  version", "alias", "published", "parameters", `auc of ${heads.join(", ")}`], ...rows])}`;
 }

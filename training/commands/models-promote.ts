@@ -5,7 +5,13 @@ import { ALIASES, type Alias } from "../../features/models/aliases.ts";
 import { hasChampion } from "../../features/models/champion.ts";
 import { stagesOf } from "../../features/models/versions.ts";
 import { findVersion } from "../registry/find-version.ts";
-import { DEFAULT_GATE, type GateFinding, type GateRule, parseGate } from "../registry/gate.ts";
+import {
+  DEFAULT_GATE,
+  type GateFinding,
+  type GateRule,
+  parseGate,
+  ruleText,
+} from "../registry/gate.ts";
 import { promote, rollback } from "../registry/promote.ts";
 import { modelsDir, type PlaceFlags, print, table, withPlace } from "./models-place.ts";
 
@@ -31,10 +37,7 @@ export function promoteCommand(): Command {
           "how much worse than the champion's a metric may be: [HEAD.]METRIC=TOLERANCE, …",
         )
           .argParser(parseGate)
-          .default(
-            DEFAULT_GATE,
-            DEFAULT_GATE.map(({ metric, tolerance }) => `${metric}=${tolerance}`).join(","),
-          ),
+          .default(DEFAULT_GATE, DEFAULT_GATE.map(ruleText).join(",")),
       )
       .option("--force <reason>", "promote against the gate; the reason is kept in the history"),
   ).action(async (text: string, flags: PromoteFlags) => {

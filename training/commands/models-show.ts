@@ -44,6 +44,10 @@ export function showCommand(): Command {
             : `${validation.rows} rows ${day(validation.from_ms)} – ${day(validation.to_ms)}`,
         ],
         ["features", `${manifest.features.length}, schema ${manifest.schema_hash}`],
+        ...Object.entries(manifest.parts ?? {}).map(([name, { features, checksum }]) => [
+          "part",
+          `${name}, ${features.length} features, sha256 ${checksum.slice(0, 16)}`,
+        ]),
         ["parameters", String(manifest.parameters)],
         ["seed", String(manifest.seed)],
       ];

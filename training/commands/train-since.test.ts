@@ -6,7 +6,7 @@ import { simulate } from "../../datasets/commands/simulate.ts";
 import { readManifest } from "../../datasets/dataset.ts";
 import type { BundleManifest } from "../../features/bundle.ts";
 import { readLineage, versionDir } from "../../features/models/versions.ts";
-import { type TrainRequest, trainRankers } from "../train-rankers.ts";
+import { suiting, type TrainRequest, trainRankers } from "../train-rankers.ts";
 
 const HOUR_MS = 3_600_000;
 const dir = mkdtempSync(join(tmpdir(), "roost-since-"));
@@ -73,6 +73,20 @@ test("a start that cannot be is refused: no champion, no time since, a version w
   await expect(run({ out: join(dir, "empty"), sinceMs })).rejects.toThrow(/no version champion/);
   await expect(run({ sinceMs: startMs + 900 * HOUR_MS })).rejects.toThrow(/range .* is empty/);
   await expect(run({ from: champion.version })).rejects.toThrow(/--from needs --since/);
+});
+
+test("retrieval does not go on from a version: it is left out by default and refused when asked for", async () => {
+  const sinceMs = startMs + 24 * HOUR_MS;
+  expect(suiting({ source: "world" }, { sinceMs })).not.toContain("two_tower");
+  await expect(run({ sinceMs, rankers: ["light", "two_tower"] })).rejects.toMatchObject({
+    code: "BAD_ARGUMENT",
+    detail: expect.stringContaining("two_tower does not go on from a version"),
+  });
+});
+
+test("by default retrieval is trained where posts are in the log as they are written", () => {
+  expect(suiting({ source: "world" }, {})).toEqual(["light", "heavy", "past_rates", "two_tower"]);
+  expect(suiting({ source: "kuairand" }, {})).toEqual(["light", "heavy", "past_rates"]);
 });
 
 test("--promote measures the champion on the new validation rows, so that the gate can judge a warm start", async () => {

@@ -79,9 +79,13 @@ function onlyVersion(out: string, kind: string): string {
 }
 
 function expectWhole(out: string): void {
-  expect(readdirSync(out).sort()).toEqual(["heavy", "light", "past_rates"]);
+  expect(readdirSync(out).sort()).toEqual(["heavy", "light", "past_rates", "two_tower"]);
   for (const kind of readdirSync(out))
-    for (const name of ["bundle.json", "model.onnx"]) {
+    for (const name of [
+      "bundle.json",
+      "model.onnx",
+      ...(kind === "two_tower" ? ["post_tower.onnx"] : []),
+    ]) {
       const made = readFileSync(join(onlyVersion(out, kind), name));
       const asked = readFileSync(join(onlyVersion(whole, kind), name));
       expect(made.equals(asked), `${kind}/${name}`).toBe(true);

@@ -4,10 +4,12 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { readManifest } from "../../datasets/dataset.ts";
 import { moment, sinceMoment } from "../../datasets/split.ts";
 import { RoostError } from "../../errors.ts";
+import { TWO_TOWER } from "../../features/tower-bundle.ts";
 import type { ViewerRates } from "../feature-sets.ts";
 import { compareLearning } from "../registry/compare-learning.ts";
 import type { LearningReport } from "../registry/learning-report.ts";
-import { RANKERS, trainRankers } from "../train-rankers.ts";
+import { RANKERS, STAGES, type TrainedStage, trainRankers } from "../train-rankers.ts";
+import { noWarmStart } from "../train-towers.ts";
 import type { RankerKind } from "../trainers/trained-model.ts";
 import { learningTables } from "./learning-tables.ts";
 import { trainReportText } from "./train-report.ts";
@@ -20,12 +22,19 @@ function dayList(text: string): number[] {
   return days;
 }
 
-function rankerList(text: string): RankerKind[] {
+function passes(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && Number.isFinite(value)))
+    throw new InvalidArgumentError("must be a number above 0");
+  return value;
+}
+
+function stages(text: string): TrainedStage[] {
   const kinds = text.split(",").map((kind) => kind.trim());
   for (const kind of kinds)
-    if (!(RANKERS as readonly string[]).includes(kind))
-      throw new InvalidArgumentError(`must be some of ${RANKERS.join(",")}`);
-  return kinds as RankerKind[];
+    if (!(STAGES as readonly string[]).includes(kind))
+      throw new InvalidArgumentError(`must be some of ${STAGES.join(",")}`);
+  return kinds as TrainedStage[];
 }
 
 interface TrainFlags {
@@ -36,11 +45,12 @@ interface TrainFlags {
   since?: string;
   from?: string;
   compareLearning?: boolean;
-  rankers: RankerKind[];
+  rankers?: TrainedStage[];
   viewerRates?: ViewerRates;
   seed: number;
   threads: number;
   members: number;
+  passes?: number;
   curve?: number[];
   engine: "onnx" | "tfjs";
   metricRounds: number;
@@ -63,7 +73,7 @@ export function trainCommand(): Command {
       "--compare-learning",
       "with --since: publish nothing, compare frozen, warm-started and retrained models by day",
     )
-    .option("--rankers <list>", `some of ${RANKERS.join(",")}`, rankerList, [...RANKERS])
+    .option("--rankers <list>", `some of ${STAGES.join(",")}; all that suit when not given`, stages)
     .addOption(
       new Option(
         "--viewer-rates <kind>",
@@ -74,6 +84,11 @@ export function trainCommand(): Command {
     .option("--threads <n>", "threads of the training runtime", wholeNumber, 2)
     .option("--members <n>", "networks averaged in the heavy ranker", wholeNumber, 1)
     .option("--engine <name>", "onnx or tfjs", "onnx")
+    .option(
+      "--passes <n>",
+      "passes of two_tower over what was welcomed; without it as many as half a minute allows",
+      passes,
+    )
     .option("--curve <days>", "also train heavy on the last 1,2,4 … days each", dayList)
     .option("--metric-rounds <n>", "bootstrap resamples of each metric", wholeNumber, 200)
     .option("--promote", "make what was trained champion where it passes the gate")
@@ -92,7 +107,7 @@ export function trainCommand(): Command {
       const report = await trainRankers({
         data: flags.data,
         out: flags.out ?? join(flags.data, "models"),
-        rankers: flags.rankers,
+        ...(flags.rankers === undefined ? {} : { rankers: flags.rankers }),
         ...(flags.trainUntil === undefined
           ? {}
           : { trainUntilMs: moment(flags.trainUntil, "end", offset) }),
@@ -105,6 +120,9 @@ export function trainCommand(): Command {
         seed: flags.seed,
         threads: flags.threads,
         options: { engine: flags.engine, heavy: { members: flags.members } },
+        ...(flags.passes === undefined
+          ? {}
+          : { towers: { passes: flags.passes, maxSteps: Number.MAX_SAFE_INTEGER } }),
         ...(flags.curve === undefined ? {} : { curveDays: flags.curve }),
         metricRounds: flags.metricRounds,
         ...(flags.promote === undefined ? {} : { promote: flags.promote }),
@@ -132,7 +150,7 @@ async function learning(flags: TrainFlags, offset: number, signal: AbortSignal):
       "--compare-learning needs --since: when the model freezes",
     );
   const reports: Record<string, LearningReport> = {};
-  for (const kind of flags.rankers)
+  for (const kind of comparable(flags.rankers ?? RANKERS))
     reports[kind] = await compareLearning({
       data: flags.data,
       kind,
@@ -152,6 +170,14 @@ async function learning(flags: TrainFlags, offset: number, signal: AbortSignal):
   process.stdout.write(
     flags.json ? `${JSON.stringify(reports, null, 2)}\n` : learningTables(reports),
   );
+}
+
+/** @throws BAD_ARGUMENT when retrieval is asked for, which does not go on from a version */
+function comparable(kinds: readonly TrainedStage[]): RankerKind[] {
+  return kinds.map((kind) => {
+    if (kind === TWO_TOWER) throw noWarmStart();
+    return kind;
+  });
 }
 
 /** Aborts at SIGINT or SIGTERM. The second signal ends the process as it would have without us. */

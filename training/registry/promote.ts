@@ -1,5 +1,5 @@
 import { RoostError } from "../../errors.ts";
-import type { Bundle, BundleManifest } from "../../features/bundle.ts";
+import { type Bundle, type BundleManifest, modelsOf } from "../../features/bundle.ts";
 import { checkBundle } from "../../features/check-bundle.ts";
 import { checkWeights } from "../../features/check-weights.ts";
 import {
@@ -104,7 +104,7 @@ export async function rollback(
 async function usable(stageDir: string, version: string): Promise<Bundle> {
   const bundle = await readVersion(stageDir, version);
   checkBundle(bundle.manifest);
-  checkWeights(bundle.model);
+  for (const model of modelsOf(bundle)) checkWeights(model);
   return bundle;
 }
 

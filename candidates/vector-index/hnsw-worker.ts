@@ -1,0 +1,64 @@
+import { parentPort, workerData } from "node:worker_threads";
+import { HnswGraph, type HnswLibrary } from "./hnsw-graph.ts";
+import type { HnswFound, HnswReply, HnswRequest, HnswSettings, HnswWork } from "./hnsw-messages.ts";
+
+/** A worker thread with one graph: hnswlib-node's calls are synchronous and block the thread that makes them. */
+const port = parentPort;
+if (port === null) throw new Error("hnsw-worker.ts runs in a worker thread only");
+const settings = workerData as HnswSettings;
+const reply = (message: HnswReply, transfer: ArrayBuffer[] = []): void =>
+  port.postMessage(message, transfer);
+
+try {
+  // CommonJS: its exports may arrive under `default` only.
+  const module = (await import("hnswlib-node")) as unknown as {
+    default?: HnswLibrary;
+  } & HnswLibrary;
+  const graph = new HnswGraph(module.default ?? module, settings);
+  let rebuilding = false;
+  port.on("message", ({ id, work }: HnswRequest) => {
+    void answer(graph, work)
+      .then((result) => {
+        const found = result.found;
+        reply(
+          { kind: "done", id, ...result },
+          found === undefined
+            ? []
+            : [found.labels.buffer as ArrayBuffer, found.scores.buffer as ArrayBuffer],
+        );
+      })
+      .catch((error: Error) => reply({ kind: "failed", id, detail: error.message }));
+    if (work.kind === "remove" && !rebuilding) rebuild();
+  });
+  const rebuild = (): void => {
+    rebuilding = graph.rebuildStep();
+    if (rebuilding) setImmediate(rebuild);
+  };
+  reply({ kind: "ready" });
+} catch (error) {
+  reply({ kind: "refused", detail: (error as Error).message });
+}
+
+async function answer(
+  graph: HnswGraph,
+  work: HnswWork,
+): Promise<{ found?: HnswFound; facts?: ReturnType<HnswGraph["facts"]> }> {
+  switch (work.kind) {
+    case "add":
+      graph.add(work.labels, work.vectors);
+      return {};
+    case "remove":
+      graph.remove(work.labels);
+      return {};
+    case "search":
+      return { found: graph.search(work.query, work.k, work.candidates) };
+    case "save":
+      await graph.save(work.path);
+      return {};
+    case "load":
+      graph.load(work.path, work.live);
+      return {};
+    case "facts":
+      return { facts: graph.facts() };
+  }
+}

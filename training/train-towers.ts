@@ -1,0 +1,113 @@
+import { type DatasetManifest, readManifest } from "../datasets/dataset.ts";
+import { datasetSplit } from "../datasets/split.ts";
+import { RoostError } from "../errors.ts";
+import type { BundleManifest } from "../features/bundle.ts";
+import type { Lineage } from "../features/models/versions.ts";
+import { rowsBetween } from "../features/replay.ts";
+import type { TrainingRows } from "../features/rows.ts";
+import { datasetRows } from "./dataset-rows.ts";
+import { measuredRows } from "./registry/measured-rows.ts";
+import { TowerLog } from "./tower-log.ts";
+import { publishTowers } from "./trainers/publish-towers.ts";
+import { towerMetrics, towerWins } from "./trainers/tower-wins.ts";
+import { trainTwoTower } from "./trainers/train-two-tower.ts";
+import type { TwoTowerOptions } from "./trainers/two-tower-options.ts";
+
+/** Posts by lot that each request's viewer is compared with. */
+const NEGATIVES_PER_REQUEST = 8;
+/** The posts by lot are the same for every seed of training, so that towers are measured on the same pairs. */
+const LOTS_SEED = 1;
+
+export const towerLog = (): TowerLog =>
+  new TowerLog({ negativesPerRequest: NEGATIVES_PER_REQUEST, seed: LOTS_SEED });
+
+export const noWarmStart = (): RoostError =>
+  new RoostError(
+    "BAD_ARGUMENT",
+    "two_tower does not go on from a version: train it without --since, or name others with --rankers",
+  );
+
+export interface TrainTowersRequest {
+  readonly stageDir: string;
+  /** Rows of the whole log and what was noted with them, one for one. */
+  readonly rows: TrainingRows;
+  readonly log: TowerLog;
+  /** Rows before it are trained on, those from there on measure. */
+  readonly untilMs: number;
+  readonly seed: number;
+  readonly threads: number;
+  readonly options: TwoTowerOptions;
+  /** Resamples of the metric; 0 = it is not measured. */
+  readonly metricRounds: number;
+  readonly lineage: Pick<Lineage, "parent" | "command" | "published_ms">;
+  readonly onProgress?: (share: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Trains both towers, measures them on the later rows and publishes them as one version. */
+export async function trainTowers(
+  manifest: DatasetManifest,
+  request: TrainTowersRequest,
+): Promise<BundleManifest> {
+  const { rows, log, seed, metricRounds: rounds } = request;
+  const to = firstFrom(rows, request.untilMs);
+  const towers = await trainTwoTower({
+    rows,
+    log,
+    from: 0,
+    to,
+    seed,
+    threads: request.threads,
+    options: request.options,
+    ...(request.signal === undefined ? {} : { signal: request.signal }),
+    onProgress: ({ step, steps }) => request.onProgress?.(step / steps),
+  });
+  const models = { ...towers, buckets: towers.settings.buckets };
+  const measured =
+    rounds === 0 || to === rows.n
+      ? { metrics: {} }
+      : {
+          metrics: towerMetrics(await towerWins(models, rows, log, to, rows.n), { seed, rounds }),
+          validation: measuredRows(rowsBetween(rows, request.untilMs, Number.POSITIVE_INFINITY)),
+        };
+  return publishTowers(
+    request.stageDir,
+    towers,
+    {
+      source: `${manifest.source} ${manifest.checksum.slice(0, 16)}`,
+      fromMs: rows.timeMs[0] as number,
+      toMs: rows.timeMs[to - 1] as number,
+      rows: to,
+      seed,
+      ...measured,
+    },
+    request.lineage,
+  );
+}
+
+/** Rows of a data set to measure towers on, with what they read; see `validationRows`. */
+export async function towerValidation(
+  data: string,
+  measured?: BundleManifest["validation"],
+): Promise<{ rows: TrainingRows; log: TowerLog }> {
+  const manifest = readManifest(data);
+  const range =
+    measured === undefined
+      ? datasetSplit(manifest).validation
+      : { fromMs: measured.from_ms, toMs: measured.to_ms + 1 };
+  const log = towerLog();
+  const rows = await datasetRows(data, manifest, {
+    features: [],
+    ids: [],
+    ...range,
+    towerLog: log,
+  });
+  return { rows, log };
+}
+
+/** The first row from `ms` on. */
+function firstFrom(rows: TrainingRows, ms: number): number {
+  let row = 0;
+  while (row < rows.n && (rows.timeMs[row] as number) < ms) row++;
+  return row;
+}
