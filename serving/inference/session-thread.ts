@@ -3,7 +3,13 @@ import { RoostError } from "../../errors.ts";
 import type { BundleManifest } from "../../features/bundle.ts";
 import { checkOutputs, signatureProblem } from "./signature.ts";
 import type { StartSession } from "./start-session.ts";
-import type { FromWorker, SessionSettings, SharedRows, ToWorker } from "./worker-messages.ts";
+import {
+  END,
+  type FromWorker,
+  type SessionSettings,
+  type SharedRows,
+  type ToWorker,
+} from "./worker-messages.ts";
 
 /** One run as it waits for its worker. */
 export interface Job {
@@ -19,7 +25,7 @@ export interface Job {
 /** Restarts in a row, none of which became ready, before a thread is given up. */
 const START_ATTEMPTS = 4;
 const FIRST_RESTART_DELAY_MS = 50;
-/** How long a closing thread may finish the run that it is in. */
+/** How long a closing thread may finish the run that it is in, and how long it may then take to end. */
 const CLOSE_WAIT_MS = 5_000;
 
 /** A worker thread with one session, which runs one job at a time and is started anew when it dies. */
@@ -34,6 +40,7 @@ export class SessionThread {
   #rows: SharedRows | undefined;
   #state: "starting" | "ready" | "lost" | "closed" = "starting";
   #failedStarts = 0;
+  #exited: Promise<void> = Promise.resolve();
   #restart: NodeJS.Timeout | undefined;
   #afterJob: (() => void) | undefined;
   /** Settles when the first start has worked or not. */
@@ -98,7 +105,15 @@ export class SessionThread {
         };
       });
     }
-    await this.#worker?.terminate();
+    await this.#end();
+  }
+
+  /** Lets the worker end itself; one that does not is ended. */
+  async #end(): Promise<void> {
+    this.#worker?.postMessage(END);
+    const timer = setTimeout(() => void this.#worker?.terminate(), CLOSE_WAIT_MS);
+    await this.#exited;
+    clearTimeout(timer);
   }
 
   #launch(): void {
@@ -111,8 +126,11 @@ export class SessionThread {
     worker.on("error", (error) => {
       cause = error.message;
     });
-    worker.on("exit", () => {
-      if (this.#worker === worker) this.#died(cause);
+    this.#exited = new Promise((resolve) => {
+      worker.on("exit", () => {
+        resolve();
+        if (this.#worker === worker) this.#died(cause);
+      });
     });
   }
 
@@ -157,7 +175,7 @@ export class SessionThread {
     this.#settleStart(
       new RoostError("BAD_BUNDLE", `${this.#manifest.kind} ${this.#manifest.version}: ${detail}`),
     );
-    void this.#worker?.terminate();
+    void this.#end();
     this.#onFree();
   }
 

@@ -1,6 +1,13 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { InferenceSession, Tensor } from "onnxruntime-node";
-import type { FromWorker, SessionSettings, SharedRows, ToWorker } from "./worker-messages.ts";
+import {
+  END,
+  type FromWorker,
+  type RunRows,
+  type SessionSettings,
+  type SharedRows,
+  type ToWorker,
+} from "./worker-messages.ts";
 
 /** A worker thread with one onnxruntime session: its `run` blocks the thread that calls it. */
 const { model, threads } = workerData as SessionSettings;
@@ -19,11 +26,13 @@ try {
     extra: { session: { intra_op: { allow_spinning: "0" } } },
   });
   port.on("message", (message: ToWorker) => {
-    void answer(session, message);
+    if (message === END) void session.release().finally(() => port.close());
+    else void answer(session, message);
   });
   post({ kind: "ready", inputs: session.inputNames, outputs: session.outputNames });
 } catch (error) {
   post({ kind: "refused", detail: (error as Error).message });
+  port.close();
 }
 
 /** The memory shared with the pool, and of its size the inputs that onnxruntime takes: it refuses shared ones. */
@@ -31,7 +40,7 @@ let shared: SharedRows | undefined;
 let features = new Float32Array(0);
 let ids = new Int32Array(0);
 
-async function answer(session: InferenceSession, { n, d, k, rows }: ToWorker): Promise<void> {
+async function answer(session: InferenceSession, { n, d, k, rows }: RunRows): Promise<void> {
   if (rows !== undefined) {
     shared = rows;
     features = new Float32Array(rows.features.length);

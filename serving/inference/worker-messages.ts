@@ -18,8 +18,11 @@ export interface SharedRows {
   readonly outputs: Float32Array<SharedArrayBuffer>;
 }
 
+/** Asks the worker to end: one that is ended from outside in the middle of native code can take the process with it. */
+export const END = "end";
+
 /** One run over the first n rows, answered before the next is asked for. */
-export interface ToWorker {
+export interface RunRows {
   readonly n: number;
   /** Features and ids of a row. */
   readonly d: number;
@@ -27,6 +30,8 @@ export interface ToWorker {
   /** Memory to use from now on; absent = as before. */
   readonly rows?: SharedRows;
 }
+
+export type ToWorker = RunRows | typeof END;
 
 export type FromWorker =
   | {
