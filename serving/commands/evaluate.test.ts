@@ -5,8 +5,9 @@ import { readManifest } from "../../datasets/dataset.ts";
 import type { Interval } from "../../experiments/metrics/bootstrap.ts";
 import { championDir } from "../../features/models/champion.ts";
 import { FEATURE_NAMES } from "../../features/registry.ts";
+import type { FunnelReport } from "../evaluation/funnel.ts";
 import { freshSpace, roost } from "../space.fixture.ts";
-import type { Evaluation, FunnelReport } from "./evaluate.ts";
+import type { Evaluation } from "./evaluate.ts";
 import type { DriftReport } from "./evaluate-drift.ts";
 
 /** Heads with fewer positives say nothing about who is better than chance. */

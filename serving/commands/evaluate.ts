@@ -5,20 +5,18 @@ import { type DatasetManifest, readManifest } from "../../datasets/dataset.ts";
 import { moment, sinceMoment } from "../../datasets/split.ts";
 import { createWorldOf } from "../../datasets/world/world-of.ts";
 import { RoostError } from "../../errors.ts";
-import type { Interval } from "../../experiments/metrics/bootstrap.ts";
 import type { RetrievalJudge, RetrievalReport } from "../../experiments/retrieval/judge.ts";
 import { hasChampion, readChampion } from "../../features/models/champion.ts";
 import { TWO_TOWER, towersOf } from "../../features/tower-bundle.ts";
 import { evaluationTables } from "../evaluation/evaluation-tables.ts";
 import { type FeatureReport, featureReports } from "../evaluation/feature-report.ts";
-import { gainRatio, gainShares, type RequestValues } from "../evaluation/gain-share.ts";
+import { collectRequests, type FunnelReport } from "../evaluation/funnel.ts";
 import { type HeadReport, headReports } from "../evaluation/head-report.ts";
 import { type HeldOut, type HeldOutRange, walkHeldOut } from "../evaluation/held-out.ts";
 import { plotsPage } from "../evaluation/plots.ts";
 import { predictHeads } from "../evaluation/predict-rows.ts";
 import { createPredictor, type Predictor } from "../evaluation/predictor.ts";
-import { type RankArms, rankArms } from "../evaluation/rank-arms.ts";
-import { NDCG_DEPTHS, ndcgIntervals, type RequestNdcg } from "../evaluation/slate-ndcg.ts";
+import { rankArms } from "../evaluation/rank-arms.ts";
 import { type SliceReport, sliceReports } from "../evaluation/slices.ts";
 import { TowerRecallJudge, type TowerRecallReport } from "../evaluation/tower-recall.ts";
 import { TowerSession } from "../inference/tower-session.ts";
@@ -46,16 +44,6 @@ export interface Evaluation {
   /** Recall of the oracle's best by the towers; null without towers or truth. */
   readonly two_tower: (TowerRecallReport & { readonly version: string }) | null;
   readonly seconds: number;
-}
-
-export interface FunnelReport {
-  readonly requests: number;
-  readonly candidates_per_request: number;
-  readonly in_network_per_request: number;
-  readonly gain_share: Readonly<Record<string, Interval>>;
-  readonly full_of_visible_ceiling: Interval;
-  /** Ranker → `ndcg@10`, `ndcg@50` of its order by the world's true net value. */
-  readonly ndcg: Readonly<Record<string, Readonly<Record<string, Interval>>>>;
 }
 
 interface EvaluateFlags {
@@ -281,7 +269,7 @@ async function walk(
     );
     return {
       ...heldOut,
-      funnel: funnel.report(flags),
+      funnel: funnel.report({ seed: flags.seed, rounds: flags.rounds }),
       two_tower: await towerReport(),
       surfaces,
     };
@@ -291,42 +279,6 @@ async function walk(
     // Else its worker threads would keep a command alive that has failed.
     await arms?.close();
   }
-}
-
-/** Judges the first impression of each user in the range as a request, until there are enough. */
-function collectRequests(arms: RankArms | undefined, wanted: number) {
-  const judged = new Set<string>();
-  const requests: (RequestValues & RequestNdcg)[] = [];
-  let candidates = 0;
-  let inNetwork = 0;
-  const onImpression: Parameters<typeof walkHeldOut>[4] = (event, moment) => {
-    if (arms === undefined || requests.length >= wanted || judged.has(event.user_id))
-      return undefined;
-    judged.add(event.user_id);
-    return arms.judge(event.user_id, event.time_ms, moment).then((request) => {
-      if (request === undefined) return;
-      candidates += request.candidates;
-      inNetwork += request.inNetwork;
-      requests.push({ user: requests.length, values: request.values, ndcg: request.ndcg });
-    });
-  };
-  const report = ({ seed, rounds }: EvaluateFlags): FunnelReport | null =>
-    requests.length === 0
-      ? null
-      : {
-          requests: requests.length,
-          candidates_per_request: candidates / requests.length,
-          in_network_per_request: inNetwork / requests.length,
-          gain_share: Object.fromEntries(gainShares(requests, { seed, rounds })),
-          full_of_visible_ceiling: gainRatio(requests, "full", "visible", { seed, rounds }),
-          ndcg: Object.fromEntries(
-            Array.from(ndcgIntervals(requests, { seed, rounds }), ([ranker, intervals]) => [
-              ranker,
-              Object.fromEntries(NDCG_DEPTHS.map((k, i) => [`ndcg@${k}`, intervals[i]])),
-            ]),
-          ) as FunnelReport["ndcg"],
-        };
-  return { onImpression, report };
 }
 
 /** Both towers, where there is a champion of them. */

@@ -1,7 +1,8 @@
 import type { Interval } from "../../experiments/metrics/bootstrap.ts";
 import type { RetrievalReport } from "../../experiments/retrieval/judge.ts";
-import type { Evaluation, FunnelReport } from "../commands/evaluate.ts";
+import type { Evaluation } from "../commands/evaluate.ts";
 import { aligned } from "../commands/timeline-table.ts";
+import type { FunnelReport } from "./funnel.ts";
 import type { HeadReport } from "./head-report.ts";
 import { NDCG_DEPTHS } from "./slate-ndcg.ts";
 import type { SliceReport } from "./slices.ts";
@@ -129,6 +130,18 @@ function funnelTable(funnel: FunnelReport): string {
         ...depths.map((depth) => interval(funnel.ndcg[ranker]?.[depth])),
       ]),
       ["full ÷ visible", interval(funnel.full_of_visible_ceiling)],
+      ["heavy's best 50 that light keeps", interval(funnel.light_keeps?.recall)],
+    ],
+  )}${everywhereTable(funnel.over_all_eligible)}`;
+}
+
+function everywhereTable(report: FunnelReport["over_all_eligible"]): string {
+  if (report === null) return "";
+  return `\nGain share over ${report.requests} requests when every eligible post could be shown\n${aligned(
+    [
+      ["ranker", "gain share"],
+      ...Object.entries(report.gain_share).map(([ranker, share]) => [ranker, interval(share)]),
+      ["full ÷ visible", interval(report.full_of_visible_ceiling)],
     ],
   )}`;
 }

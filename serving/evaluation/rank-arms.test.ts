@@ -52,10 +52,10 @@ beforeAll(async () => {
 });
 
 async function look({ user_id, time_ms }: EventOf<"impression">, moment: Moment): Promise<void> {
-  const request = await arms.judge(user_id, time_ms, moment);
+  const request = await arms.judge(user_id, time_ms, moment, true);
   if (request === undefined) return;
   judged.set(user_id, request);
-  if (again === undefined) again = await arms.judge(user_id, time_ms, moment);
+  if (again === undefined) again = await arms.judge(user_id, time_ms, moment, true);
 }
 
 const value = (request: JudgedRequest, arm: string): number => request.values.get(arm) as number;
@@ -84,6 +84,16 @@ test("what is visible of posts is worth more than knowing their age or popularit
   expect(total("visible")).toBeGreaterThan(total("popularity"));
   expect(total("visible")).toBeGreaterThan(total("full"));
   expect(total("oracle")).toBeGreaterThan(total("visible"));
+});
+
+test("with all eligible posts to choose from, the oracle gains and the page is worth what it was", () => {
+  for (const request of judged.values()) {
+    const everywhere = (arm: string): number => request.everywhere?.get(arm) as number;
+    expect(everywhere("full")).toBe(value(request, "full"));
+    expect(everywhere("merged_oracle")).toBe(value(request, "oracle"));
+    expect(everywhere("oracle")).toBeGreaterThanOrEqual(everywhere("merged_oracle"));
+    expect(everywhere("oracle")).toBeGreaterThanOrEqual(everywhere("visible"));
+  }
 });
 
 test("the same moment is judged the same again", () => {

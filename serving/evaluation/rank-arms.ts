@@ -1,35 +1,53 @@
-import { HEAD_BY_NAME, WORLD_HEADS } from "../../datasets/heads.ts";
+import { HEAD_BY_NAME } from "../../datasets/heads.ts";
 import { compareIds } from "../../datasets/ids.ts";
 import type { World } from "../../datasets/world/world.ts";
 import { WORLD_WEIGHTS } from "../../datasets/world/world-weights.ts";
 import type { Bundle } from "../../features/bundle.ts";
 import { InferencePool } from "../inference/inference-pool.ts";
 import { type HomeQuery, homeQuery } from "../pipeline/home-query.ts";
+import type { RequestRecord } from "../pipeline/record.ts";
 import { LIGHT_CUT, runPipeline } from "../pipeline/run-pipeline.ts";
 import { BELOW_PAGE } from "../pipeline/run-selection.ts";
 import { forYou } from "../pipelines/for-you.ts";
 import { effectiveWeights, type Weights } from "../weights/weights.ts";
+import { everywhere } from "./everywhere.ts";
 import { type RequestValues, SLATE_POSITIONS, slateValue } from "./gain-share.ts";
 import type { Moment } from "./held-out.ts";
+import { keptOfBest } from "./light-recall.ts";
 import { createPredictor, type Predictor } from "./predictor.ts";
 import { type RequestNdcg, slateNdcg } from "./slate-ndcg.ts";
+import { visibleValues } from "./visible-value.ts";
 
 /** Judges rankers over the merged candidates of simulated requests, through the real pipeline. */
 export interface RankArms {
-  /** Ranks what `userId` would be shown at `timeMs` by every arm. Undefined when there are too few candidates. */
-  judge(userId: string, timeMs: number, moment: Moment): Promise<JudgedRequest | undefined>;
+  /**
+   * Ranks what `userId` would be shown at `timeMs` by every arm. Undefined when there are too few candidates.
+   * @param whole also against all eligible posts and with as many candidates as the funnel takes: much more work
+   */
+  judge(
+    userId: string,
+    timeMs: number,
+    moment: Moment,
+    whole?: boolean,
+  ): Promise<JudgedRequest | undefined>;
   close(): Promise<void>;
 }
 
 export interface JudgedRequest {
   readonly candidates: number;
   readonly inNetwork: number;
+  /** Share of the heavy ranker's best that the light one keeps of many candidates; see `keptOfBest`. */
+  readonly kept: number | undefined;
+  /** Values when every eligible post could be shown; only where asked for. */
+  readonly everywhere: RequestValues["values"] | undefined;
   readonly values: RequestValues["values"];
   readonly ndcg: RequestNdcg["ndcg"];
 }
 
 /** Parameters that leave the plain value: the multipliers trade value for variety and are judged apart. */
 const PLAIN = { diversity_floor: 1, out_of_network_factor: 1, in_network_reply_repost_factor: 1 };
+/** Candidates as many as the funnel is made for: the light ranker then cuts some 3,000. */
+const WIDE = { ...PLAIN, in_network_limit: 1200, popular_limit: 3000 };
 /** Components that drop for rank, not by rule: what they drop was a candidate all the same. */
 const RANKED_OUT = new Set([LIGHT_CUT, BELOW_PAGE, "conversation_dedup"]);
 /** Below this there is nothing to rank. */
@@ -55,14 +73,30 @@ export async function rankArms(
     heavy: await createPredictor(bundles.heavy, 2),
   };
   const plain = effectiveWeights(weights, { params: PLAIN });
+  const wide = effectiveWeights(weights, { params: WIDE });
   const served = effectiveWeights(weights);
   const models: HomeQuery["models"] = {
     light: { manifest: bundles.light.manifest, inference: pools.light },
     heavy: { manifest: bundles.heavy.manifest, inference: pools.heavy },
   };
 
+  const kept = async (
+    { replay, broadcast }: Moment,
+    userId: string,
+    timeMs: number,
+    merged: ReturnType<typeof mergedOf>,
+  ): Promise<number | undefined> => {
+    const gates = gatesOf(broadcast, userId, merged.postIds, merged.authorIds);
+    const sums = async (predictor: Predictor): Promise<Float64Array> => {
+      const p = await predictMoment(predictor, replay.state, { userId, timeMs, ...merged });
+      return weightedSums(p, predictor.heads, gates);
+    };
+    return keptOfBest(await sums(predictors.heavy), await sums(predictors.light), merged.postIds);
+  };
+
   return {
-    judge: async (userId, timeMs, { replay, broadcast, viewers }) => {
+    judge: async (userId, timeMs, moment, whole = false) => {
+      const { replay, broadcast, viewers } = moment;
       const pipeline = forYou(broadcast, replay.state, []);
       const run = (of: typeof plain) =>
         runPipeline(
@@ -78,12 +112,7 @@ export async function rankArms(
           { signal: new AbortController().signal, now: () => performance.now() },
         );
       const full = await run(plain);
-      const { candidates, components } = full.record;
-      const merged = Array.from(candidates.droppedBy, (by, i) => ({ by, i })).filter(
-        ({ by }) => by < 0 || RANKED_OUT.has(components[by]?.name ?? ""),
-      );
-      const postIds = merged.map(({ i }) => candidates.postIds[i] as string);
-      const authorIds = merged.map(({ i }) => candidates.authorIds[i] as string);
+      const { postIds, authorIds } = mergedOf(full);
       const n = postIds.length;
       if (n < LEAST_CANDIDATES) return undefined;
       const rowOf = new Map(postIds.map((id, row) => [id, row]));
@@ -93,11 +122,7 @@ export async function rankArms(
       const context = viewers.context(userId, timeMs);
       const trueValues = world.trueValues(userId, postIds, WORLD_WEIGHTS, context);
       const createdAt = postIds.map((id) => broadcast.posts.get(id)?.createdAtMs ?? 0);
-      const followed = broadcast.graph.following(userId);
-      const gates: Gates = {
-        media: postIds.map((id) => broadcast.posts.get(id)?.media ?? "none"),
-        inNetwork: authorIds.map((id) => followed.has(id)),
-      };
+      const gates = gatesOf(broadcast, userId, postIds, authorIds);
       const features = { userId, timeMs, postIds, authorIds };
       const heavy = await predictMoment(predictors.heavy, replay.state, features);
       const light = await predictMoment(predictors.light, replay.state, features);
@@ -108,7 +133,7 @@ export async function rankArms(
             (scores[b] as number) - (scores[a] as number) ||
             compareIds(postIds[a] as string, postIds[b] as string),
         );
-      const visible = weightedVisible(world, userId, postIds, context);
+      const visible = visibleValues(world, userId, postIds, context);
       const clicks = postIds.map(
         (_, i) => heavy[i * predictors.heavy.heads.length + click] as number,
       );
@@ -125,6 +150,10 @@ export async function rankArms(
       return {
         candidates: n,
         inNetwork: gates.inNetwork.filter(Boolean).length,
+        kept: whole ? await kept(moment, userId, timeMs, mergedOf(await run(wide))) : undefined,
+        everywhere: whole
+          ? everywhere(world, moment, userId, timeMs, postIds, page(full), trueValues)
+          : undefined,
         values: new Map(Array.from(orders, ([arm, order]) => [arm, slateValue(trueValues, order)])),
         ndcg: new Map(Array.from(orders, ([arm, order]) => [arm, slateNdcg(trueValues, order)])),
       };
@@ -135,6 +164,35 @@ export async function rankArms(
         await predictors[stage].close();
       }
     },
+  };
+}
+
+/** The candidates that no rule drops. */
+function mergedOf({ record }: { readonly record: RequestRecord }): {
+  postIds: string[];
+  authorIds: string[];
+} {
+  const { candidates, components } = record;
+  const rows = Array.from(candidates.droppedBy.keys()).filter((i) => {
+    const by = candidates.droppedBy[i] as number;
+    return by < 0 || RANKED_OUT.has(components[by]?.name ?? "");
+  });
+  return {
+    postIds: rows.map((i) => candidates.postIds[i] as string),
+    authorIds: rows.map((i) => candidates.authorIds[i] as string),
+  };
+}
+
+function gatesOf(
+  { posts, graph }: Moment["broadcast"],
+  userId: string,
+  postIds: readonly string[],
+  authorIds: readonly string[],
+): Gates {
+  const followed = graph.following(userId);
+  return {
+    media: postIds.map((id) => posts.get(id)?.media ?? "none"),
+    inNetwork: authorIds.map((id) => followed.has(id)),
   };
 }
 
@@ -178,19 +236,4 @@ function weightedSums(p: Float64Array, heads: readonly string[], gates: Gates): 
     }
   });
   return sums;
-}
-
-/** What the oracle would think of each post if its hidden parts were as expected. */
-function weightedVisible(
-  world: World,
-  userId: string,
-  postIds: readonly string[],
-  context: Parameters<World["visibleProbabilities"]>[2],
-): Float64Array {
-  const p = world.visibleProbabilities(userId, postIds, context);
-  const width = p.length / postIds.length;
-  const weights = WORLD_HEADS.map((head) => WORLD_WEIGHTS[head] ?? 0);
-  return Float64Array.from(postIds, (_, i) =>
-    weights.reduce((sum, weight, h) => sum + weight * (p[i * width + h] as number), 0),
-  );
 }
