@@ -146,11 +146,9 @@ export class HnswIndex implements VectorIndex {
 
   async search(query: Float32Array, k: number): Promise<Neighbours> {
     checkVectors(query, 1, this.dimension);
-    const copy = query.slice();
     const candidates = Math.max(LEAST_CANDIDATES, Math.ceil(this.#candidatesPerResult * k));
-    const { found } = await this.#ask({ kind: "search", query: copy, k, candidates }, [
-      copy.buffer,
-    ]);
+    // A message copies the whole buffer behind a view; handing over costs more than a copy this small.
+    const { found } = await this.#ask({ kind: "search", query: query.slice(), k, candidates });
     const { labels, scores } = found as HnswFound;
     const ids: string[] = [];
     const kept = new Float32Array(labels.length);

@@ -6,8 +6,7 @@ import type { HnswFound, HnswReply, HnswRequest, HnswSettings, HnswWork } from "
 const port = parentPort;
 if (port === null) throw new Error("hnsw-worker.ts runs in a worker thread only");
 const settings = workerData as HnswSettings;
-const reply = (message: HnswReply, transfer: ArrayBuffer[] = []): void =>
-  port.postMessage(message, transfer);
+const reply = (message: HnswReply): void => port.postMessage(message);
 
 try {
   // CommonJS: its exports may arrive under `default` only.
@@ -18,15 +17,7 @@ try {
   let rebuilding = false;
   port.on("message", ({ id, work }: HnswRequest) => {
     void answer(graph, work)
-      .then((result) => {
-        const found = result.found;
-        reply(
-          { kind: "done", id, ...result },
-          found === undefined
-            ? []
-            : [found.labels.buffer as ArrayBuffer, found.scores.buffer as ArrayBuffer],
-        );
-      })
+      .then((result) => reply({ kind: "done", id, ...result }))
       .catch((error: Error) => reply({ kind: "failed", id, detail: error.message }));
     if (work.kind === "remove" && !rebuilding) rebuild();
   });
