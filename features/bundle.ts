@@ -10,6 +10,7 @@ const Interval = z.strictObject({ value: z.number(), low: z.number(), high: z.nu
 /**
  * What turns one column of the model's output into the number that weights multiply.
  * `platt`: p = σ(a·z + b) of a logit z. `isotonic`: piecewise-linear in z through (x, y) points, x ascending, flat outside.
+ * `cubic`: p = σ(c₀ + c₁u + c₂u² + c₃u³) of u = (z − center) ÷ scale, beyond low ≤ u ≤ high along the tangent there.
  * `linear`: max(0, a·y + b) of an amount.
  */
 const Calibration = z.discriminatedUnion("kind", [
@@ -24,6 +25,19 @@ const Calibration = z.discriminatedUnion("kind", [
     .refine(({ x }) => x.every((value, i) => i === 0 || value >= (x[i - 1] as number)), {
       message: "x must ascend",
       path: ["x"],
+    }),
+  z
+    .strictObject({
+      kind: z.literal("cubic"),
+      center: z.number(),
+      scale: z.number().positive(),
+      c: z.tuple([z.number(), z.number(), z.number(), z.number()]),
+      low: z.number(),
+      high: z.number(),
+    })
+    .refine(({ low, high }) => low <= high, {
+      message: "low must not be above high",
+      path: ["low"],
     }),
   z.strictObject({ kind: z.literal("linear"), a: z.number(), b: z.number() }),
 ]);
@@ -191,7 +205,20 @@ export function calibrate(calibration: Calibration, output: number): number {
       return Math.max(0, calibration.a * output + calibration.b);
     case "isotonic":
       return interpolate(calibration.x, calibration.y, output);
+    case "cubic":
+      return cubic(calibration, output);
   }
+}
+
+function cubic(
+  { center, scale, c: [c0, c1, c2, c3], low, high }: Extract<Calibration, { kind: "cubic" }>,
+  output: number,
+): number {
+  const u = (output - center) / scale;
+  const inside = Math.min(Math.max(u, low), high);
+  const slope = c1 + inside * (2 * c2 + 3 * c3 * inside);
+  const logit = c0 + inside * (c1 + inside * (c2 + inside * c3)) + (u - inside) * slope;
+  return 1 / (1 + Math.exp(-logit));
 }
 
 function interpolate(x: readonly number[], y: readonly number[], at: number): number {

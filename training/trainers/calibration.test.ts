@@ -3,6 +3,7 @@ import { random } from "../../datasets/random.ts";
 import { calibrate } from "../../features/bundle.ts";
 import type { TrainingRows } from "../../features/rows.ts";
 import { calibrateHeads } from "./calibration.ts";
+import { cubicScaling } from "./cubic.ts";
 import { headStatistics } from "./head-statistics.ts";
 import { isotonicCurve } from "./isotonic.ts";
 import { plantedRows } from "./planted-rows.ts";
@@ -44,6 +45,57 @@ test("with no rows or masked labels only, Platt is the identity; with three rows
   const { a, b } = plattScaling([-3, -4, -3.5], [1, 0, 0], [1, 1, 1]);
   expect(Math.abs(a - 1)).toBeLessThan(0.35);
   expect(Math.abs(b)).toBeLessThan(1.5);
+});
+
+const CURVE = [-1.5, 1, 0.25, 0.08] as const;
+const curved = (u: number): number => CURVE[0] + u * (CURVE[1] + u * (CURVE[2] + u * CURVE[3]));
+
+test("the cubic recovers the curve that labels were drawn with, within its range and along the tangent beyond", () => {
+  const draws = random(5, "cubic");
+  const z = Float64Array.from({ length: 120_000 }, () => 2 * draws.normal() - 3);
+  const y = Float64Array.from(z, (value) =>
+    Number(draws.next() < sigmoid(curved((value + 3) / 2))),
+  );
+  const curve = cubicScaling(z, y, ones(z.length));
+  if (curve === undefined) throw new Error("no curve");
+  const rule = { kind: "cubic", ...curve } as const;
+  for (const u of [-2, -1, 0, 1, 2])
+    expect(Math.abs(calibrate(rule, 2 * u - 3) / sigmoid(curved(u)) - 1)).toBeLessThan(0.06);
+  const end = curve.center + curve.scale * curve.high;
+  const logit = (value: number): number => {
+    const p = calibrate(rule, value);
+    return Math.log(p / (1 - p));
+  };
+  const inner = logit(end) - logit(end - 1e-4);
+  expect(logit(end + 1e-4) - logit(end)).toBeCloseTo(inner, 6);
+  expect(logit(end + 2)).toBeGreaterThan(logit(end));
+});
+
+test("the cubic's optimum has a zero gradient, checked by central differences of the likelihood", () => {
+  const draws = random(6, "cubic");
+  const z = Float64Array.from({ length: 400 }, () => 2 * draws.normal());
+  const y = Float64Array.from(z, (value) => Number(draws.next() < sigmoid(value)));
+  const curve = cubicScaling(z, y, ones(400));
+  if (curve === undefined) throw new Error("no curve");
+  const loss = (c: readonly number[]): number =>
+    z.reduce((sum, value, i) => {
+      const u = (value - curve.center) / curve.scale;
+      const p = sigmoid(c.reduceRight((rest, factor) => rest * u + factor, 0));
+      return sum - Math.log(y[i] === 1 ? p : 1 - p);
+    }, 0);
+  curve.c.forEach((_, k) => {
+    const moved = (by: number) => loss(curve.c.map((value, j) => (j === k ? value + by : value)));
+    expect(Math.abs(moved(1e-5) - moved(-1e-5)) / 2e-5).toBeLessThan(1e-3);
+  });
+});
+
+test("a cubic that would turn the order round, or has nothing to learn from, is refused", () => {
+  const draws = random(7, "cubic");
+  const z = Float64Array.from({ length: 20_000 }, () => 2 * draws.normal());
+  const hill = Float64Array.from(z, (value) => Number(draws.next() < sigmoid(1 - value * value)));
+  expect(cubicScaling(z, hill, ones(z.length))).toBeUndefined();
+  expect(cubicScaling([], [], [])).toBeUndefined();
+  expect(cubicScaling([1, 1], [0, 1], [1, 1])).toBeUndefined();
 });
 
 test("isotonic regression equals the brute-force minimum over all ways to cut into blocks", () => {
@@ -111,13 +163,15 @@ function scored(
   return { rows: { ...rows, labels }, outputs };
 }
 
-test("a head that is a line on the logit scale gets Platt, a bent one with many positives isotonic", () => {
+test("a head that is a line on the logit scale gets Platt, a curved one the cubic, a step with many positives isotonic", () => {
   const straight = scored(20_000, (z) => sigmoid(0.8 * z - 0.2));
   const bent = scored(20_000, (z) => (z < 0 ? 0.1 : 0.6));
+  const curve = scored(40_000, (z) => sigmoid(curved((z + 1) / 1.5)));
   const few = scored(1500, (z) => (z < 0 ? 0.1 : 0.6));
   const kind = ({ rows, outputs }: ReturnType<typeof scored>): string | undefined =>
     calibrateHeads(outputs, rows, headStatistics(rows))[0]?.kind;
   expect(kind(straight)).toBe("platt");
+  expect(kind(curve)).toBe("cubic");
   expect(kind(bent)).toBe("isotonic");
   expect(kind(few)).toBe("platt");
 });

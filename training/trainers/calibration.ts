@@ -1,20 +1,26 @@
+import { calibration } from "../../experiments/metrics/calibration.ts";
 import { type Calibration, calibrate } from "../../features/bundle.ts";
 import type { TrainingRows } from "../../features/rows.ts";
 import { AMOUNT_CAP } from "../models/multi-head-loss.ts";
+import { cubicScaling } from "./cubic.ts";
 import type { HeadStatistics } from "./head-statistics.ts";
 import { isotonicCurve } from "./isotonic.ts";
 import { plattScaling } from "./platt.ts";
 
 /** Positives and negatives from which a curve of many points can be trusted at all. */
-const ISOTONIC_LEAST = 1000;
+const CURVE_LEAST = 1000;
 const FOLDS = 5;
 /** Probabilities are kept this far from 0 and 1, so that one surprise does not decide the comparison. */
 const EDGE = 1e-6;
 
 /**
  * One calibration per head, learned from the model's outputs [n, heads] on validation rows.
- * Binary heads: logistic (Platt), or isotonic where ≥ 1,000 positives and negatives exist and it lowers the log loss
- * cross-validated over users by more than one standard error. Amounts: the least-squares line. Masked heads: identity.
+ * Binary heads: logistic (Platt); where ≥ 1,000 positives and negatives exist also a cubic on the logit scale and isotonic
+ * regression, judged out of fold over users. Of those whose log loss is within one standard error of the least, the one whose
+ * tenths of the predictions fit best (Hosmer–Lemeshow), each further parameter having to earn 1 of that χ². Amounts: the
+ * least-squares line. Masked heads: identity.
+ *
+ * Source: Hosmer, Lemeshow (1980), "Goodness of fit tests for the multiple logistic regression model".
  */
 export function calibrateHeads(
   outputs: Float32Array,
@@ -35,40 +41,98 @@ export function calibrateHeads(
     }
     if (head.kind === "continuous") return { kind: "linear", ...line(scores, labels, rows.weight) };
     if (head.positives === 0) return { kind: "platt", a: 1, b: 0 };
-    const platt: Calibration = { kind: "platt", ...plattScaling(scores, labels, rows.weight) };
-    if (Math.min(positives, negatives) < ISOTONIC_LEAST) return platt;
-    const gains = foldGains(scores, labels, rows);
-    const mean = gains.reduce((sum, gain) => sum + gain, 0) / FOLDS;
-    const variance = gains.reduce((sum, gain) => sum + (gain - mean) ** 2, 0) / (FOLDS - 1);
-    if (!(mean > Math.sqrt(variance / FOLDS))) return platt;
-    return { kind: "isotonic", ...inside(isotonicCurve(scores, labels, rows.weight)) };
+    if (Math.min(positives, negatives) < CURVE_LEAST)
+      return { kind: "platt", ...plattScaling(scores, labels, rows.weight) };
+    return best(scores, labels, rows);
   });
 }
 
-/** Per fold of users: mean log loss of Platt minus that of isotonic, both fitted on the other folds. */
-function foldGains(scores: Float32Array, labels: Float32Array, rows: TrainingRows): number[] {
-  return Array.from({ length: FOLDS }, (_, fold) => {
+/** A way to calibrate a binary head; undefined where it does not fit the rows. */
+interface Method {
+  readonly fit: (
+    scores: Float32Array,
+    labels: Float32Array,
+    weights: Float32Array,
+  ) => Calibration | undefined;
+  /** Parameters beyond Platt's two. */
+  readonly further: number;
+}
+
+const METHODS: readonly Method[] = [
+  {
+    fit: (scores, labels, weights) => ({ kind: "platt", ...plattScaling(scores, labels, weights) }),
+    further: 0,
+  },
+  {
+    fit: (scores, labels, weights) => {
+      const curve = cubicScaling(scores, labels, weights);
+      return curve && { kind: "cubic", ...curve };
+    },
+    further: 2,
+  },
+  {
+    fit: (scores, labels, weights) => ({
+      kind: "isotonic",
+      ...inside(isotonicCurve(scores, labels, weights)),
+    }),
+    // Its steps are many, but bound to rise; a handful stands for what they are free to follow.
+    further: 6,
+  },
+];
+
+/** The method that fits best out of fold, fitted on all rows. */
+function best(scores: Float32Array, labels: Float32Array, rows: TrainingRows): Calibration {
+  const judged = METHODS.flatMap((method) => {
+    const whole = method.fit(scores, labels, rows.weight);
+    const folds = whole && outOfFold(method, scores, labels, rows);
+    return whole && folds ? [{ whole, ...folds, misfit: folds.misfit + method.further }] : [];
+  });
+  const least = judged.reduce((a, b) => (mean(b.losses) < mean(a.losses) ? b : a));
+  const usable = judged.filter(({ losses }) => {
+    const behind = losses.map((loss, fold) => loss - (least.losses[fold] as number));
+    const centre = mean(behind);
+    const variance = behind.reduce((sum, x) => sum + (x - centre) ** 2, 0) / (FOLDS - 1);
+    return centre <= Math.sqrt(variance / FOLDS);
+  });
+  return usable.reduce((a, b) => (b.misfit < a.misfit ? b : a)).whole;
+}
+
+const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** Mean log loss of each fold of users under the fit on the others, and the χ² of all of them in ten bins. */
+function outOfFold(
+  { fit }: Method,
+  scores: Float32Array,
+  labels: Float32Array,
+  rows: TrainingRows,
+): { losses: number[]; misfit: number } | undefined {
+  const predicted = new Float32Array(labels.length);
+  const losses: number[] = [];
+  for (let fold = 0; fold < FOLDS; fold++) {
     const rest = labels.map((label, row) =>
       (rows.user[row] as number) % FOLDS === fold ? Number.NaN : label,
     );
-    const platt: Calibration = { kind: "platt", ...plattScaling(scores, rest, rows.weight) };
-    const isotonic: Calibration = {
-      kind: "isotonic",
-      ...inside(isotonicCurve(scores, rest, rows.weight)),
-    };
-    let [gain, total] = [0, 0];
+    const rule = fit(scores, rest, rows.weight);
+    if (rule === undefined) return undefined;
+    let [loss, total] = [0, 0];
     for (let row = 0; row < labels.length; row++) {
       const label = labels[row] as number;
-      if (Number.isNaN(label) || !Number.isNaN(rest[row])) continue;
-      const weight = rows.weight[row] as number;
-      const score = scores[row] as number;
-      gain +=
-        weight *
-        (logLoss(calibrate(platt, score), label) - logLoss(calibrate(isotonic, score), label));
-      total += weight;
+      if ((rows.user[row] as number) % FOLDS !== fold) continue;
+      const p = calibrate(rule, scores[row] as number);
+      predicted[row] = p;
+      if (Number.isNaN(label)) continue;
+      loss += (rows.weight[row] as number) * logLoss(p, label);
+      total += rows.weight[row] as number;
     }
-    return total > 0 ? gain / total : 0;
-  });
+    losses.push(total > 0 ? loss / total : 0);
+  }
+  const { bins } = calibration({ scores: predicted, labels });
+  const misfit = bins.reduce((sum, bin) => {
+    const expected = Math.min(Math.max(bin.predicted, EDGE), 1 - EDGE);
+    return sum + (bin.n * (bin.observed - expected) ** 2) / (expected * (1 - expected));
+  }, 0);
+  return { losses, misfit };
 }
 
 function logLoss(probability: number, label: number): number {
