@@ -21,6 +21,7 @@ import { warmSource } from "./registry/warm-source.ts";
 import type { TowerLog } from "./tower-log.ts";
 import { noWarmStart, towerLog, trainTowers } from "./train-towers.ts";
 import { type CurvePoint, learningCurve } from "./trainers/learning-curve.ts";
+import { positionWeighted } from "./trainers/position-weights.ts";
 import type { RankerOptions } from "./trainers/ranker-options.ts";
 import { type TrainRankerRequest, trainRanker } from "./trainers/train-ranker.ts";
 import type { RankerKind } from "./trainers/trained-model.ts";
@@ -46,6 +47,8 @@ export interface TrainRequest {
   readonly from?: string;
   /** How the heavy ranker reads a viewer's own rates; as the data set says by default. */
   readonly viewerRates?: ViewerRates;
+  /** Weighs training rows by how seldom their position is looked at; see `positionWeighted`. Default false. */
+  readonly positionWeights?: boolean;
   readonly seed: number;
   readonly threads: number;
   readonly options?: RankerOptions;
@@ -113,8 +116,10 @@ export async function trainRankers(request: TrainRequest): Promise<TrainReport> 
     }),
   );
   progress("features", 1);
+  const learnedRows = rowsBetween(all, learned.fromMs, learned.toMs);
   const rows = {
-    train: rowsBetween(all, learned.fromMs, learned.toMs),
+    // What models are measured and calibrated on stays as it was shown.
+    train: request.positionWeights ? positionWeighted(learnedRows) : learnedRows,
     validation: rowsBetween(all, validation.fromMs, validation.toMs),
   };
   const { usable, useless } = usableFeatures(rows.train);
@@ -188,6 +193,7 @@ function decides(
     sinceMs,
     from,
     viewerRates,
+    positionWeights,
   }: TrainRequest,
   manifest: DatasetManifest,
   usable: readonly string[],
@@ -202,6 +208,7 @@ function decides(
     towers,
     metricRounds,
     viewerRates,
+    positionWeights,
     warm: sinceMs === undefined ? undefined : [sinceMs, from],
   };
 }

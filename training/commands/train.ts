@@ -47,6 +47,7 @@ interface TrainFlags {
   compareLearning?: boolean;
   rankers?: TrainedStage[];
   viewerRates?: ViewerRates;
+  positionWeights?: boolean;
   seed: number;
   threads: number;
   members: number;
@@ -89,6 +90,7 @@ export function trainCommand(): Command {
       "passes of two_tower over what was welcomed; without it as many as half a minute allows",
       passes,
     )
+    .option("--position-weights", "weigh rows by how seldom their position is looked at")
     .option("--curve <days>", "also train heavy on the last 1,2,4 … days each", dayList)
     .option("--metric-rounds <n>", "bootstrap resamples of each metric", wholeNumber, 200)
     .option("--promote", "make what was trained champion where it passes the gate")
@@ -117,6 +119,7 @@ export function trainCommand(): Command {
         ...(flags.since === undefined ? {} : { sinceMs: sinceMoment(flags.since, offset) }),
         ...(flags.from === undefined ? {} : { from: flags.from }),
         ...(flags.viewerRates === undefined ? {} : { viewerRates: flags.viewerRates }),
+        ...(flags.positionWeights === undefined ? {} : { positionWeights: true }),
         seed: flags.seed,
         threads: flags.threads,
         options: { engine: flags.engine, heavy: { members: flags.members } },
