@@ -22,6 +22,8 @@ export interface Job {
   readonly reject: (error: Error) => void;
 }
 
+/** Rows that there is room for at the least: the heavy stage's usual number, so that memory is seldom exchanged. */
+const MIN_ROWS = 512;
 /** Restarts in a row, none of which became ready, before a thread is given up. */
 const START_ATTEMPTS = 4;
 const FIRST_RESTART_DELAY_MS = 50;
@@ -198,9 +200,6 @@ export class SessionThread {
     }
   }
 }
-
-/** Rows that there is room for at the least: the heavy stage's usual number, so that memory is seldom exchanged. */
-const MIN_ROWS = 512;
 
 function sharedRows(n: number, d: number, k: number, width: number): SharedRows {
   const bytes = (perRow: number) => new SharedArrayBuffer(4 * n * perRow);
