@@ -4,18 +4,20 @@ export interface CubicCurve {
   readonly scale: number;
   /** Coefficients of 1, u, u², u³ of u = (z − center) ÷ scale. */
   readonly c: [number, number, number, number];
-  /** Ends of the range of u that it was fitted on: beyond them it goes on straight. */
+  /** Where all but a thousandth of the u at either end lie: beyond that it goes on straight. */
   readonly low: number;
   readonly high: number;
 }
 
 const STEPS = 60;
+/** Share of the rows at either end over which the curve is not asked to rise: too few to say how it goes on. */
+const TAIL = 0.001;
 /** The least slope over the range, in logits a standard deviation: a calibration may not turn the order round. */
 const LEAST_SLOPE = 0.05;
 
 /**
  * p = σ(c₀ + c₁u + c₂u² + c₃u³), u = standardised logit, by maximum likelihood (Newton's method); undefined where the curve
- * would not rise everywhere between the lowest and the highest logit, or does not converge. NaN labels are left out.
+ * would not rise between the thousandth parts at both ends, or does not converge. NaN labels are left out.
  * Bends at both ends of the scores that a line (Platt) cannot follow, without the steps of isotonic regression.
  */
 export function cubicScaling(
@@ -24,16 +26,17 @@ export function cubicScaling(
   weights: ArrayLike<number>,
 ): CubicCurve | undefined {
   const rows: number[] = [];
-  let [total, sum, low, high] = [0, 0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  let [total, sum] = [0, 0];
   for (let i = 0; i < labels.length; i++) {
     if (Number.isNaN(labels[i])) continue;
     const z = logits[i] as number;
     rows.push(i);
     total += weights[i] as number;
     sum += (weights[i] as number) * z;
-    low = Math.min(low, z);
-    high = Math.max(high, z);
   }
+  const sorted = Float64Array.from(rows, (i) => logits[i] as number).sort();
+  const cut = Math.floor(TAIL * rows.length);
+  const [low, high] = [sorted[cut] as number, sorted[rows.length - 1 - cut] as number];
   if (!(total > 0 && high > low)) return undefined;
   const center = sum / total;
   let squares = 0;
