@@ -28,8 +28,8 @@ export function matrixProducts(model: Uint8Array): MatrixProduct[] {
     const shapes = new Map<string, number[]>();
     for (const tensor of payloads(graph, GRAPH.initializer)) {
       const dims: number[] = [];
-      for (const { number, varint } of wireFields(tensor))
-        if (number === TENSOR.dims) dims.push(varint);
+      for (const { number, varint, bytes } of wireFields(tensor))
+        if (number === TENSOR.dims) dims.push(...(bytes.length > 0 ? packed(bytes) : [varint]));
       shapes.set(textOf(tensor, TENSOR.name), dims);
     }
     for (const node of payloads(graph, GRAPH.node)) {
@@ -42,6 +42,20 @@ export function matrixProducts(model: Uint8Array): MatrixProduct[] {
     }
   }
   return found;
+}
+
+/** A packed list of varints. */
+function packed(bytes: Uint8Array): number[] {
+  const values: number[] = [];
+  let [value, scale] = [0, 1];
+  for (const byte of bytes) {
+    value += (byte & 0x7f) * scale;
+    scale *= 128;
+    if (byte & 0x80) continue;
+    values.push(value);
+    [value, scale] = [0, 1];
+  }
+  return values;
 }
 
 /** Multiplications and additions of the products over n rows. */

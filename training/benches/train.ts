@@ -14,7 +14,7 @@ import { writeTorchCase } from "./torch-case.ts";
  * order. Each variant runs in a fresh process; the order alternates between rounds.
  */
 const USAGE =
-  "usage: roost bench train [--rounds N (7)] [--steps N (60)] [--judged-steps N (190)] [--python PATH] [--no-torch] [--data-dir DIR (.roost)] [--json]";
+  "usage: roost bench train [--rounds N (7)] [--steps N (60)] [--judged-steps N (38)] [--python PATH] [--no-torch] [--data-dir DIR (.roost)] [--json]";
 
 const WARM_UP = 10;
 const TORCH = fileURLToPath(new URL("./train_torch.py", import.meta.url));
@@ -35,7 +35,8 @@ const { values: flags } = parseArgs({
     variant: { type: "string" },
     rounds: { type: "string", default: "7" },
     steps: { type: "string", default: "60" },
-    "judged-steps": { type: "string", default: "190" },
+    // Two passes over the rows, as `roost train` takes by default.
+    "judged-steps": { type: "string", default: "38" },
     python: { type: "string" },
     "no-torch": { type: "boolean", default: false },
     "data-dir": { type: "string", default: process.env.ROOST_DATA_DIR ?? ".roost" },
@@ -65,11 +66,10 @@ async function main(): Promise<void> {
   const judgedSteps = Number(flags["judged-steps"]);
   const dir = resolve(flags["data-dir"], "bench-train");
   const torch = flags["no-torch"] ? { skipped: "--no-torch" } : findTorch(dir, flags.python);
-  const sides: Side[] = [1, 2].map((threads) => ({ name: "ours", threads }));
-  if ("python" in torch) {
+  const names: Side["name"][] = "python" in torch ? ["ours", "torch"] : ["ours"];
+  const sides = [1, 2].flatMap((threads) => names.map((name): Side => ({ name, threads })));
+  if ("python" in torch)
     await writeTorchCase(dir, heavyCase(), Math.max(WARM_UP + steps, judgedSteps));
-    sides.push(...[1, 2].map((threads): Side => ({ name: "torch", threads })));
-  }
   const rounds: (Side & { readonly measured: Measured | TorchMeasured })[] = [];
   for (let round = 0; round < Number(flags.rounds); round++)
     for (const side of round % 2 === 0 ? sides : sides.toReversed()) {
