@@ -188,7 +188,12 @@ function splitOf(manifest: DatasetManifest, request: TrainRequest): TimeSplit {
 }
 
 /** @throws BAD_ARGUMENT when something else than a heavy ranker trained anew is asked for */
-function checkStudent({ sinceMs }: TrainRequest, stages: readonly TrainedStage[]): void {
+function checkStudent(
+  { sinceMs, curveDays = [] }: TrainRequest,
+  stages: readonly TrainedStage[],
+): void {
+  if (curveDays.length > 0)
+    throw new RoostError("BAD_ARGUMENT", "--curve is of rankers without a teacher: leave it out");
   if (sinceMs !== undefined)
     throw new RoostError("BAD_ARGUMENT", "a student is trained anew: leave out --since");
   if (stages.some((stage) => stage !== "heavy"))

@@ -229,6 +229,9 @@ test("a light ranker has nothing to quantise, and a student needs a heavy teache
   await expect(trained(1, { student, rankers: ["heavy"], sinceMs: 1 })).rejects.toThrow(
     /a student is trained anew/,
   );
+  await expect(trained(1, { student, rankers: ["heavy"], curveDays: [1] })).rejects.toThrow(
+    /--curve is of rankers without a teacher/,
+  );
   await expect(trained(1, { student, rankers: ["heavy"] })).rejects.toThrow(
     /there is no version champion/,
   );

@@ -166,6 +166,11 @@ async function learning(flags: TrainFlags, offset: number, signal: AbortSignal):
       "BAD_ARGUMENT",
       "--compare-learning needs --since: when the model freezes",
     );
+  if (flags.studentOf !== undefined)
+    throw new RoostError(
+      "BAD_ARGUMENT",
+      "--compare-learning trains no student: leave out --student-of",
+    );
   const reports: Record<string, LearningReport> = {};
   for (const kind of comparable(flags.rankers ?? RANKERS))
     reports[kind] = await compareLearning({
