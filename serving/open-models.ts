@@ -5,6 +5,7 @@ import { modelsOf } from "../features/bundle.ts";
 import { checkBundle } from "../features/check-bundle.ts";
 import { checkWeights } from "../features/check-weights.ts";
 import { championFiles, hasChampion, readChampion } from "../features/models/champion.ts";
+import type { InferencePoolOptions } from "./inference/inference-pool.ts";
 import { ModelSlot } from "./inference/model-slot.ts";
 import type { StartSession } from "./inference/start-session.ts";
 import type { ModelStage } from "./pipeline/home-query.ts";
@@ -18,6 +19,14 @@ const SPLIT_ROWS = 150;
 /** A model this small scores 1,000 rows in under a millisecond, less than handing them to a worker and back costs. */
 export const INLINE_PARAMETERS = 10_000;
 
+/** How the server's worker pools run their models. */
+export function poolOptions({
+  inferenceWorkers,
+  inferenceThreads,
+}: Pick<Settings, "inferenceWorkers" | "inferenceThreads">): InferencePoolOptions {
+  return { workers: inferenceWorkers, threadsPerRun: inferenceThreads, splitRows: SPLIT_ROWS };
+}
+
 /** One slot a stage, filled with its champion where there is one; a new champion takes the place of the old. */
 export async function openModels(
   settings: Settings,
@@ -27,9 +36,7 @@ export async function openModels(
   opened: (() => unknown)[],
 ): Promise<Record<ModelStage, ModelSlot>> {
   const pool = {
-    workers: settings.inferenceWorkers,
-    threadsPerRun: settings.inferenceThreads,
-    splitRows: SPLIT_ROWS,
+    ...poolOptions(settings),
     inlineParameters: INLINE_PARAMETERS,
     ...(startSession && { startSession }),
   };

@@ -17,6 +17,7 @@ import { finishedRankers } from "./finished-rankers.ts";
 import { rankerFeatures } from "./ranker-features.ts";
 import { measureBundle } from "./registry/measure-bundle.ts";
 import { promote } from "./registry/promote.ts";
+import { studentOf } from "./registry/student-of.ts";
 import { warmSource } from "./registry/warm-source.ts";
 import type { TowerLog } from "./tower-log.ts";
 import { noWarmStart, towerLog, trainTowers } from "./train-towers.ts";
@@ -45,6 +46,8 @@ export interface TrainRequest {
   readonly sinceMs?: number;
   /** The version that a warm start goes on from: first digits or an alias. Default `champion`. */
   readonly from?: string;
+  /** Makes the heavy ranker a student of a published one. */
+  readonly student?: StudentRequest;
   /** How the heavy ranker reads a viewer's own rates; as the data set says by default. */
   readonly viewerRates?: ViewerRates;
   /** Weighs training rows by how seldom their position is looked at; see `positionWeighted`. Default false. */
@@ -67,6 +70,13 @@ export interface TrainRequest {
   readonly signal?: AbortSignal;
   /** Directory of what an interrupted training goes on from; emptied when all is published. */
   readonly checkpointDir?: string;
+}
+
+export interface StudentRequest {
+  /** The teacher: first digits of a version, or an alias. */
+  readonly of: string;
+  /** The student's width by the teacher's, above 0, at most 1. */
+  readonly width: number;
 }
 
 export interface TrainReport {
@@ -100,7 +110,8 @@ export async function trainRankers(request: TrainRequest): Promise<TrainReport> 
     return result;
   };
 
-  const stages = request.rankers ?? suiting(manifest, request);
+  const stages = request.rankers ?? (request.student ? ["heavy"] : suiting(manifest, request));
+  if (request.student) checkStudent(request, stages);
   if (request.sinceMs !== undefined && stages.includes(TWO_TOWER)) throw noWarmStart();
   const log = stages.includes(TWO_TOWER) ? towerLog() : undefined;
   const all = await timed("features", () =>
@@ -181,6 +192,19 @@ function splitOf(manifest: DatasetManifest, request: TrainRequest): TimeSplit {
   return datasetSplit(manifest, request);
 }
 
+/** @throws BAD_ARGUMENT when something else than a heavy ranker trained anew is asked for */
+function checkStudent(
+  { sinceMs, curveDays = [] }: TrainRequest,
+  stages: readonly TrainedStage[],
+): void {
+  if (curveDays.length > 0)
+    throw new RoostError("BAD_ARGUMENT", "--curve is of rankers without a teacher: leave it out");
+  if (sinceMs !== undefined)
+    throw new RoostError("BAD_ARGUMENT", "a student is trained anew: leave out --since");
+  if (stages.some((stage) => stage !== "heavy"))
+    throw new RoostError("BAD_ARGUMENT", "only a heavy ranker can be a student: --rankers heavy");
+}
+
 /** What decides the bytes of a run's bundles. */
 function decides(
   {
@@ -194,6 +218,7 @@ function decides(
     from,
     viewerRates,
     positionWeights,
+    student,
   }: TrainRequest,
   manifest: DatasetManifest,
   usable: readonly string[],
@@ -209,6 +234,7 @@ function decides(
     metricRounds,
     viewerRates,
     positionWeights,
+    student,
     warm: sinceMs === undefined ? undefined : [sinceMs, from],
   };
 }
@@ -248,9 +274,14 @@ async function trainOne(
     request.sinceMs === undefined
       ? undefined
       : await warmSource(request.out, kind, request.from ?? "champion");
+  const teacher = request.student && (await studentOf(request.out, request.student));
   const { featureSubset, ...settings } = trainerOf(request, manifest, kind, rows, usable);
   const model = await trainRanker({
     ...settings,
+    ...(teacher && {
+      teacher,
+      options: { ...settings.options, heavy: { ...teacher.heavy, ...settings.options?.heavy } },
+    }),
     // A model that training goes on from keeps its features, whatever varies now.
     ...(warm ? { warm } : { featureSubset }),
     ...(request.checkpointDir === undefined
@@ -266,7 +297,10 @@ async function trainOne(
       source: `${manifest.source} ${manifest.checksum.slice(0, 16)}`,
     });
     const lineage = {
-      parent: warm?.manifest.version ?? (await usableChampion(stageDir)),
+      parent:
+        warm?.manifest.version ??
+        teacher?.bundle.manifest.version ??
+        (await usableChampion(stageDir)),
       command: [...request.command],
       published_ms: request.nowMs,
     };

@@ -1,9 +1,7 @@
-import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import * as ort from "onnxruntime-node";
 import { pino } from "pino";
@@ -18,6 +16,7 @@ import { previewRanking } from "../rank-service.ts";
 import { openServer, type Server } from "../server.ts";
 import { loadSettings } from "../settings.ts";
 import { rebuildState } from "../state/open-state.ts";
+import { DEMO_SEED, prepareDemoSpace, runRoost } from "./demo-space.ts";
 
 /*
  * Latency of POST /v1/rank in one process (routing, validation, pipeline, inference worker, serialisation; no socket)
@@ -25,7 +24,6 @@ import { rebuildState } from "../state/open-state.ts";
  * parameters are fixed by seed; they are made once and kept in `<data-dir>/bench-rank`. With `--two-tower` the pipeline has
  * its retrieval too.
  */
-const SEED = 1;
 const HEAVY_ROWS = 500;
 const VIEWERS = 60;
 /** Calls of one kind in a row. */
@@ -45,7 +43,6 @@ const { values: flags } = parseArgs({
     "data-dir": { type: "string", default: process.env.ROOST_DATA_DIR ?? ".roost" },
   },
 });
-const ROOST = fileURLToPath(new URL(`../../roost${import.meta.url.slice(-3)}`, import.meta.url));
 
 async function main(): Promise<void> {
   if (flags.help) {
@@ -78,19 +75,9 @@ interface RankedLine {
 }
 
 async function prepare(space: string): Promise<void> {
-  const run = (args: readonly string[]): void => {
-    const { status } = spawnSync(process.execPath, [...process.execArgv, ROOST, ...args], {
-      stdio: ["ignore", "ignore", "inherit"],
-    });
-    if (status !== 0)
-      throw new RoostError("BAD_DATASET", `roost ${args[0]} failed for the benchmark`);
-  };
-  if (!existsSync(join(space, "dataset.json")))
-    run(["simulate", "--preset", "demo", "--seed", String(SEED), "--out", space]);
-  if (!(await hasChampion(join(space, "models", "heavy"))))
-    run(["train", "--data", space, "--rankers", "light,heavy", "--metric-rounds", "0"]);
+  await prepareDemoSpace(space);
   if (flags["two-tower"] && !(await hasChampion(join(space, "models", TWO_TOWER))))
-    run(["train", "--data", space, "--rankers", TWO_TOWER, "--metric-rounds", "0"]);
+    runRoost(["train", "--data", space, "--rankers", TWO_TOWER, "--metric-rounds", "0"]);
   if (existsSync(join(space, "state"))) return;
   const dir = openDataDir(space, "own");
   try {
@@ -278,7 +265,7 @@ function print({ figures, rounds }: Awaited<ReturnType<typeof measure>>): void {
     bench: "rank",
     machine: `${cpus().length} × ${cpus()[0]?.model ?? "unknown"}`,
     node: process.version,
-    seed: SEED,
+    seed: DEMO_SEED,
     load_average: loadavg(),
     figures,
     rounds,

@@ -12,6 +12,11 @@ const BENCHES: Record<string, { program: string; about: string }> = {
     program: "../benches/rank",
     about: "latency of a whole ranking against the raw model calls inside it",
   },
+  inference: {
+    program: "../benches/inference",
+    about:
+      "the heavy model on 500 rows against what its arithmetic needs, and its smaller variants",
+  },
   ann: {
     program: "../benches/ann",
     about: "recall, latency and upkeep of the vector index against raw hnswlib",

@@ -1,128 +1,191 @@
 import { execFileSync } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
 import { cpus, loadavg } from "node:os";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { WORLD_HEADS } from "../../datasets/heads.ts";
-import { onnxEngine } from "../engines/onnx-engine.ts";
-import { gradients } from "../graph/gradients.ts";
-import { countFlops } from "../graph/traverse.ts";
-import { ADAM_DEFAULTS } from "../optimisers/adam.ts";
-import { shuffledOrder } from "../trainers/batches.ts";
-import { heavyNetwork } from "../trainers/build-network.ts";
-import { headStatistics } from "../trainers/head-statistics.ts";
-import { plantedRows } from "../trainers/planted-rows.ts";
-import { HeavyOptions } from "../trainers/ranker-options.ts";
-import { NetworkTrainer } from "../trainers/train-step.ts";
+import { type FoundTorch, findTorch } from "./find-torch.ts";
+import { BATCH, heavyCase, judge, type Measured, measureOurs, SEED } from "./heavy-case.ts";
+import { writeTorchCase } from "./torch-case.ts";
 
 /**
  * Training speed of the heavy ranker with its default settings over planted rows: minibatch assembly, onnxruntime step,
- * Adam and id tables included. Each variant runs in a fresh process; the order alternates between rounds.
+ * Adam and id tables included; and of the same network in PyTorch from the same weights, on the same rows in the same
+ * order. Each variant runs in a fresh process; the order alternates between rounds.
  */
 const USAGE =
-  "usage: node --import tsx training/benches/train.ts [--rounds N] [--steps N] [--json]";
+  "usage: roost bench train [--rounds N (7)] [--steps N (60)] [--judged-steps N (38)] [--python PATH] [--no-torch] [--data-dir DIR (.roost)] [--json]";
 
-const [SEED, FEATURES, BATCH, ROWS, WARM_UP] = [1, 180, 1024, 20_000, 10];
+const WARM_UP = 10;
+const TORCH = fileURLToPath(new URL("./train_torch.py", import.meta.url));
 
-interface Round {
+/** One side on so many threads. */
+interface Side {
+  readonly name: "ours" | "torch";
   readonly threads: number;
-  readonly rows_per_s: number;
-  readonly gflops: number;
-  readonly parameters: number;
 }
 
-/** One measurement in this process. */
-async function measure(threads: number, steps: number): Promise<Round> {
-  const rows = plantedRows({
-    n: ROWS,
-    features: FEATURES,
-    heads: WORLD_HEADS.map((name) =>
-      name === "dwell_seconds"
-        ? { name, kind: "continuous" as const, truth: () => 8 }
-        : { name, truth: (x) => (x[0] as number) - 3 },
-    ),
-    seed: SEED,
-    ids: ["author", "topic", "language", "surface", "media"].map((name) => ({
-      name,
-      values: 5000,
-    })),
-  });
-  const network = heavyNetwork(
-    { train: rows, featureNames: rows.featureNames, heads: headStatistics(rows), seed: SEED },
-    HeavyOptions.parse({}),
-  );
-  const trainer = await NetworkTrainer.create({
-    network,
-    engine: onnxEngine(threads),
-    train: rows,
-    headWeights: new Float32Array(rows.headNames.length).fill(1),
-    size: BATCH,
-    seed: SEED,
-    adam: ADAM_DEFAULTS,
-  });
-  const order = shuffledOrder(rows.n, SEED, 0);
-  const perPass = Math.floor(rows.n / BATCH);
-  let started = 0n;
-  for (let step = 0; step < WARM_UP + steps; step++) {
-    if (step === WARM_UP) started = process.hrtime.bigint();
-    await trainer.step(order, (step % perPass) * BATCH, step, 1e-3, 1);
-  }
-  const seconds = Number(process.hrtime.bigint() - started) / 1e9;
-  await trainer.release();
-  const wrt = [...network.parameters.values, ...(network.embedded ? [network.embedded] : [])];
-  const flops = countFlops([network.loss, ...gradients(network.loss, wrt)], BATCH);
-  return {
-    threads,
-    rows_per_s: (steps * BATCH) / seconds,
-    gflops: (steps * flops) / seconds / 1e9,
-    parameters: network.parameters.count,
-  };
+interface TorchMeasured extends Omit<Measured, "gflops"> {
+  readonly torch: string;
+  readonly optimiser: string;
 }
 
+const { values: flags } = parseArgs({
+  options: {
+    variant: { type: "string" },
+    rounds: { type: "string", default: "7" },
+    steps: { type: "string", default: "60" },
+    // Two passes over the rows, as `roost train` takes by default.
+    "judged-steps": { type: "string", default: "38" },
+    python: { type: "string" },
+    "no-torch": { type: "boolean", default: false },
+    "data-dir": { type: "string", default: process.env.ROOST_DATA_DIR ?? ".roost" },
+    json: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  },
+});
 const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] as number;
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      variant: { type: "string" },
-      rounds: { type: "string", default: "5" },
-      steps: { type: "string", default: "60" },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
-  });
-  if (values.help) {
+  if (flags.help) {
     console.log(USAGE);
     return;
   }
-  if (values.variant !== undefined) {
-    console.log(JSON.stringify(await measure(Number(values.variant), Number(values.steps))));
+  if (flags.variant !== undefined) {
+    const [threads = "1", steps = "1", judged] = flags.variant.split(",");
+    const warmUp = judged ? 0 : WARM_UP;
+    console.log(
+      JSON.stringify(
+        await measureOurs(Number(threads), Number(steps), warmUp, judged === "judged"),
+      ),
+    );
     return;
   }
-
-  const rounds: Round[] = [];
-  for (let round = 0; round < Number(values.rounds); round++) {
-    for (const threads of round % 2 === 0 ? [1, 2] : [2, 1]) {
-      const args = [...process.execArgv, import.meta.filename];
-      args.push("--variant", String(threads), "--steps", values.steps);
-      rounds.push(JSON.parse(execFileSync(process.execPath, args, { encoding: "utf8" })) as Round);
+  const steps = Number(flags.steps);
+  const judgedSteps = Number(flags["judged-steps"]);
+  const dir = resolve(flags["data-dir"], "bench-train");
+  const torch = flags["no-torch"] ? { skipped: "--no-torch" } : findTorch(dir, flags.python);
+  const names: Side["name"][] = "python" in torch ? ["ours", "torch"] : ["ours"];
+  const sides = [1, 2].flatMap((threads) => names.map((name): Side => ({ name, threads })));
+  if ("python" in torch)
+    await writeTorchCase(dir, heavyCase(), Math.max(WARM_UP + steps, judgedSteps));
+  const rounds: (Side & { readonly measured: Measured | TorchMeasured })[] = [];
+  for (let round = 0; round < Number(flags.rounds); round++)
+    for (const side of round % 2 === 0 ? sides : sides.toReversed()) {
+      const measured =
+        side.name === "ours"
+          ? ours(`${side.threads},${steps}`)
+          : theirs(torch as { python: string }, dir, [
+              ...["--threads", String(side.threads)],
+              ...["--steps", String(steps), "--warm-up", String(WARM_UP)],
+            ]);
+      rounds.push({ ...side, measured });
     }
-  }
-  const of = (threads: number): Round[] => rounds.filter((round) => round.threads === threads);
-  const [one, two] = [1, 2].map((threads) => median(of(threads).map((r) => r.rows_per_s)));
-  const atLeast = (name: string, value: number, asked: number) => ({
+  const judged = "python" in torch ? await judgeBoth(torch, dir, judgedSteps) : undefined;
+  print(rounds, torch, judged);
+}
+
+function ours(variant: string): Measured {
+  const args = [...process.execArgv, import.meta.filename, "--variant", variant];
+  return JSON.parse(execFileSync(process.execPath, args, { encoding: "utf8" })) as Measured;
+}
+
+function theirs({ python }: { python: string }, dir: string, args: string[]): TorchMeasured {
+  const told = execFileSync(python, [TORCH, dir, ...args], {
+    encoding: "utf8",
+    env: {
+      ...process.env,
+      // PyTorch says at every start that it does without NumPy, which nothing here needs.
+      PYTHONWARNINGS: "ignore",
+      // As on our side: a waiting thread that spins takes the core from whoever it waits for. On two busy cores PyTorch was
+      // ten times slower without this.
+      OMP_WAIT_POLICY: "passive",
+    },
+  });
+  return JSON.parse(told) as TorchMeasured;
+}
+
+/** Both sides trained for the same steps, judged on the same validation rows. */
+async function judgeBoth(torch: { python: string }, dir: string, steps: number) {
+  const mine = ours(`2,${steps},judged`);
+  const { validation, network } = heavyCase();
+  const path = join(dir, "predictions.f32");
+  await writeFile(path, new Uint8Array(4 * validation.n * network.kinds.length));
+  const other = theirs(torch, dir, ["--threads", "2", "--steps", String(steps), "--predict", path]);
+  const bytes = await readFile(path);
+  const raw = new Float32Array(new Uint8Array(bytes).buffer);
+  return {
+    ours: mine.auc as number,
+    torch: judge(raw, validation),
+    first_loss: [mine.first_loss, other.first_loss],
+    last_loss: [mine.last_loss, other.last_loss],
+  };
+}
+
+interface Figure {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+  readonly asked?: string;
+  readonly ok?: boolean;
+}
+
+function print(
+  rounds: readonly (Side & { readonly measured: Measured | TorchMeasured })[],
+  torch: FoundTorch,
+  judged: Awaited<ReturnType<typeof judgeBoth>> | undefined,
+): void {
+  const of = (name: Side["name"], threads: number): (Measured | TorchMeasured)[] =>
+    rounds
+      .filter((round) => round.name === name && round.threads === threads)
+      .map(({ measured }) => measured);
+  const speeds = (name: Side["name"], threads: number): number[] =>
+    of(name, threads).map((round) => round.rows_per_s);
+  const atLeast = (name: string, value: number, unit: string, asked: number): Figure => ({
     name,
     value,
-    unit: "rows/s",
-    asked,
+    unit,
+    asked: `≥ ${asked.toLocaleString("en")}`,
     ok: value >= asked,
   });
-  const figures = [
-    atLeast("rows_per_s_1_thread", one as number, 25_000),
-    atLeast("rows_per_s_2_threads", two as number, 38_000),
-    { name: "gflops_1_thread", value: median(of(1).map((r) => r.gflops)), unit: "GFLOP/s" },
-    { name: "parameters", value: rounds[0]?.parameters ?? 0, unit: "scalars" },
+  const first = of("ours", 1) as Measured[];
+  const figures: Figure[] = [
+    atLeast("rows_per_s_1_thread", median(speeds("ours", 1)), "rows/s", 25_000),
+    atLeast("rows_per_s_2_threads", median(speeds("ours", 2)), "rows/s", 38_000),
+    { name: "gflops_1_thread", value: median(first.map((r) => r.gflops)), unit: "GFLOP/s" },
+    { name: "parameters", value: first[0]?.parameters ?? 0, unit: "scalars" },
     { name: "batch", value: BATCH, unit: "rows" },
   ];
+  for (const [threads, plural] of [
+    [1, "1_thread"],
+    [2, "2_threads"],
+  ] as const) {
+    const theirSpeeds = speeds("torch", threads);
+    if (theirSpeeds.length === 0) continue;
+    // A round's two sides ran one after the other, so what else the machine did then cancels.
+    const ratios = speeds("ours", threads).map((own, i) => own / (theirSpeeds[i] as number));
+    figures.push({
+      name: `torch_rows_per_s_${plural}`,
+      value: median(theirSpeeds),
+      unit: "rows/s",
+    });
+    figures.push(atLeast(`torch_ratio_${plural}`, median(ratios), "ratio", 0.9));
+  }
+  if (judged) {
+    const apart = Math.abs(judged.ours - judged.torch);
+    figures.push({ name: "auc_ours", value: judged.ours, unit: "AUC" });
+    figures.push({
+      name: "auc_torch",
+      value: judged.torch,
+      unit: "AUC",
+      asked: "± 0.002",
+      ok: apart <= 0.002,
+    });
+  }
+  const side = of("torch", 1)[0] as TorchMeasured | undefined;
+  const told =
+    "skipped" in torch ? torch : { version: side?.torch, adam: side?.optimiser, ...judged };
   const machine = `${cpus()[0]?.model ?? "unknown"} × ${cpus().length}`;
   const report = {
     bench: "train",
@@ -131,23 +194,24 @@ async function main(): Promise<void> {
     seed: SEED,
     load_average: loadavg(),
     figures,
+    torch: told,
     rounds,
   };
-  if (values.json) {
+  if (flags.json) {
     console.log(JSON.stringify(report));
     return;
   }
   console.log(`train on ${machine}, Node ${process.version}, load ${loadavg()[0]?.toFixed(2)}`);
-  for (const figure of figures) {
-    const value =
-      figure.value >= 1000
-        ? Math.round(figure.value).toLocaleString("en")
-        : figure.value.toFixed(1);
-    const asked =
-      "asked" in figure
-        ? `  asked ≥ ${figure.asked.toLocaleString("en")}: ${figure.ok ? "met" : "missed"}`
-        : "";
-    console.log(`  ${figure.name.padEnd(22)}${value.padStart(10)} ${figure.unit}${asked}`);
+  console.log(
+    "skipped" in torch
+      ? `torch: skipped: ${torch.skipped}`
+      : `torch: ${side?.torch}, Adam ${side?.optimiser}`,
+  );
+  for (const { name, value, unit, asked, ok } of figures) {
+    const shown =
+      value >= 1000 ? Math.round(value).toLocaleString("en") : value.toFixed(value < 10 ? 4 : 1);
+    const verdict = asked === undefined ? "" : `  asked ${asked}: ${ok ? "met" : "missed"}`;
+    console.log(`  ${name.padEnd(28)}${shown.padStart(10)} ${unit}${verdict}`);
   }
 }
 

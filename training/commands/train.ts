@@ -29,6 +29,13 @@ function passes(text: string): number {
   return value;
 }
 
+function width(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= 1))
+    throw new InvalidArgumentError("must be a number above 0, at most 1");
+  return value;
+}
+
 function stages(text: string): TrainedStage[] {
   const kinds = text.split(",").map((kind) => kind.trim());
   for (const kind of kinds)
@@ -45,6 +52,8 @@ interface TrainFlags {
   since?: string;
   from?: string;
   compareLearning?: boolean;
+  studentOf?: string;
+  width: number;
   rankers?: TrainedStage[];
   viewerRates?: ViewerRates;
   positionWeights?: boolean;
@@ -74,6 +83,11 @@ export function trainCommand(): Command {
       "--compare-learning",
       "with --since: publish nothing, compare frozen, warm-started and retrained models by day",
     )
+    .option(
+      "--student-of <version>",
+      "train the heavy ranker on what this one predicts as well as on the labels",
+    )
+    .option("--width <share>", "with --student-of: its layers' width by the teacher's", width, 0.5)
     .option("--rankers <list>", `some of ${STAGES.join(",")}; all that suit when not given`, stages)
     .addOption(
       new Option(
@@ -118,6 +132,9 @@ export function trainCommand(): Command {
           : { validateUntilMs: moment(flags.validateUntil, "end", offset) }),
         ...(flags.since === undefined ? {} : { sinceMs: sinceMoment(flags.since, offset) }),
         ...(flags.from === undefined ? {} : { from: flags.from }),
+        ...(flags.studentOf === undefined
+          ? {}
+          : { student: { of: flags.studentOf, width: flags.width } }),
         ...(flags.viewerRates === undefined ? {} : { viewerRates: flags.viewerRates }),
         ...(flags.positionWeights === undefined ? {} : { positionWeights: true }),
         seed: flags.seed,
@@ -151,6 +168,11 @@ async function learning(flags: TrainFlags, offset: number, signal: AbortSignal):
     throw new RoostError(
       "BAD_ARGUMENT",
       "--compare-learning needs --since: when the model freezes",
+    );
+  if (flags.studentOf !== undefined)
+    throw new RoostError(
+      "BAD_ARGUMENT",
+      "--compare-learning trains no student: leave out --student-of",
     );
   const reports: Record<string, LearningReport> = {};
   for (const kind of comparable(flags.rankers ?? RANKERS))

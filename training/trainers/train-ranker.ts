@@ -1,12 +1,15 @@
+import { createHash } from "node:crypto";
 import { z } from "zod";
 import { RoostError } from "../../errors.ts";
 import type { Calibration } from "../../features/bundle.ts";
 import type { TrainingRows } from "../../features/rows.ts";
 import { chooseEngine } from "../engines/choose-engine.ts";
 import { toOnnx } from "../graph/to-onnx.ts";
+import { optimiseOnnx } from "../onnx/optimise-onnx.ts";
 import { measuredRows } from "../registry/measured-rows.ts";
 import { heavyNetwork, logisticNetwork } from "./build-network.ts";
 import { calibrateHeads } from "./calibration.ts";
+import { softLabels, type Teacher } from "./distillation.ts";
 import { type FitProgress, fitNetwork } from "./fit.ts";
 import { FitOptions } from "./fit-options.ts";
 import { headMetrics } from "./head-metrics.ts";
@@ -48,6 +51,8 @@ export interface TrainRankerRequest {
    * calibration.
    */
   readonly warm?: WarmStart;
+  /** Learns from what this model predicts as well as from the labels. */
+  readonly teacher?: Teacher;
 }
 
 /**
@@ -81,7 +86,7 @@ export async function trainRanker(request: TrainRankerRequest): Promise<TrainedM
   const result = await fitNetwork({
     network,
     engine,
-    train,
+    train: request.teacher ? await softLabels(train, request.teacher) : train,
     validation,
     headWeights: headLossWeights(seen, fitOptions.headBalance),
     seed,
@@ -93,10 +98,14 @@ export async function trainRanker(request: TrainRankerRequest): Promise<TrainedM
   });
 
   const { embeddings } = network;
+  const written = toOnnx({
+    outputs: { outputs: network.outputs },
+    weights: weightTensors(network),
+  });
   const uncalibrated = await TrainedModel.load(
     {
       kind,
-      onnx: toOnnx({ outputs: { outputs: network.outputs }, weights: weightTensors(network) }),
+      onnx: await optimiseOnnx(written),
       featureNames,
       ids: network.idNames.map((name) => ({ name, buckets: embeddings?.options.buckets ?? 2 })),
       heads,
@@ -107,9 +116,17 @@ export async function trainRanker(request: TrainRankerRequest): Promise<TrainedM
       parameters: network.parameters.count,
       settings: {
         engine: engine.name,
+        // A warm start proves its training state against this: what onnxruntime makes of it may change with its version.
+        written_checksum: createHash("sha256").update(written).digest("hex"),
         fit: fitOptions,
         ...(kind === "heavy" && { heavy: heavyOptions }),
         ...(embeddings && { embedding_parameters: embeddings.optimiser.table.length }),
+        ...(request.teacher && {
+          distilled: {
+            from: request.teacher.bundle.manifest.version,
+            share: request.teacher.share,
+          },
+        }),
         validation_rows: validation.n,
         best_passes: result.bestPasses,
         best_validation_loss: finite(result.bestValidationLoss),

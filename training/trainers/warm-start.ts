@@ -98,7 +98,7 @@ export function warmHeavyOptions({ manifest }: WarmStart): HeavyOptions {
 
 /**
  * Gives a network the weights that the model was published with.
- * @throws BAD_BUNDLE when the network then is not the very model, byte for byte
+ * @throws BAD_BUNDLE when the network then is not the very model, byte for byte as it was before its graph was optimised
  */
 export function restoreWarm(network: RankerNetwork, { manifest, state }: WarmStart): void {
   const other = restoreState(network, state);
@@ -107,7 +107,9 @@ export function restoreWarm(network: RankerNetwork, { manifest, state }: WarmSta
   };
   if (other.length > 0) refuse(`its training state is of other shapes: ${other.join(", ")}`);
   const model = toOnnx({ outputs: { outputs: network.outputs }, weights: weightTensors(network) });
-  if (createHash("sha256").update(model).digest("hex") !== manifest.checksum)
+  // Versions from before graphs were optimised at publishing are what was written, byte for byte.
+  const published = manifest.settings.written_checksum ?? manifest.checksum;
+  if (createHash("sha256").update(model).digest("hex") !== published)
     refuse("its training state does not make its model");
 }
 
