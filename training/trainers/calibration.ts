@@ -102,7 +102,7 @@ const mean = (values: readonly number[]): number =>
 
 /** Mean log loss of each fold of users under the fit on the others, and the χ² of all of them in ten bins. */
 function outOfFold(
-  { fit }: Method,
+  method: Method,
   scores: Float32Array,
   labels: Float32Array,
   rows: TrainingRows,
@@ -113,7 +113,7 @@ function outOfFold(
     const rest = labels.map((label, row) =>
       (rows.user[row] as number) % FOLDS === fold ? Number.NaN : label,
     );
-    const rule = fit(scores, rest, rows.weight);
+    const rule = method.fit(scores, rest, rows.weight);
     if (rule === undefined) return undefined;
     let [loss, total] = [0, 0];
     for (let row = 0; row < labels.length; row++) {
