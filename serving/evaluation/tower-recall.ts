@@ -13,6 +13,7 @@ import { POST_TOWER, USER_TOWER } from "../../features/tower-inputs.ts";
 import { TowerReader } from "../../features/tower-reader.ts";
 import { TowerRows } from "../../features/tower-rows.ts";
 import type { TowerSession } from "../inference/tower-session.ts";
+import type { BroadcastState } from "../state/live-state.ts";
 import type { Moment } from "./held-out.ts";
 
 /** How many posts a source brings, and how many of the oracle's it should have brought. */
@@ -32,7 +33,7 @@ export interface TowerRecallReport {
   /** Out-of-network posts that could have been retrieved, mean a request. */
   readonly eligible: number;
   readonly window_hours: number;
-  /** Share of the oracle's best 100 among the 500 retrieved, by source; `by_lot` = 500 ÷ eligible. */
+  /** Share of the oracle's best 100 among the 500 retrieved, by source; `by_lot` = 500 ÷ eligible. `popularity` is the source `popular`. */
   readonly recall: Readonly<
     Record<"two_tower" | "popularity" | "visible_oracle" | "by_lot", Interval>
   >;
@@ -155,7 +156,7 @@ export class TowerRecallJudge {
       return dot;
     });
     const towers = extreme(score, RETRIEVED);
-    const popular = extreme(broadcast.popular.counts(ids, timeMs), RETRIEVED);
+    const popular = popularAmong(ids, broadcast, userId, timeMs);
     const visible = extreme(visibleValues(this.#world, userId, ids, context), RETRIEVED);
     const among = (picked: readonly number[], wanted: ReadonlySet<number>): number =>
       picked.reduce((hits, i) => hits + (wanted.has(i) ? 1 : 0), 0) / TOP;
@@ -262,6 +263,22 @@ export class TowerRecallJudge {
       await index.close();
     }
   }
+}
+
+/**
+ * What the source `popular` would bring if it were asked for as many: its order, in the viewer's languages, over the posts
+ * that could be retrieved.
+ */
+export function popularAmong(
+  ids: readonly string[],
+  { popular, graph }: Pick<BroadcastState, "popular" | "graph">,
+  userId: string,
+  timeMs: number,
+): number[] {
+  const numbers = new Map(ids.map((id, i) => [id, i]));
+  const languages = new Set(graph.languages(userId));
+  const { postIds } = popular.top(timeMs, RETRIEVED, languages, (id) => numbers.has(id));
+  return postIds.map((id) => numbers.get(id) as number);
 }
 
 /** Numbers of the `k` largest values. */
