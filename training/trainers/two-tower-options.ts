@@ -20,7 +20,7 @@ export const TwoTowerOptions = z.strictObject({
   topicGain: z.number().min(0).default(5),
   batchSize: z.int().min(8).default(256),
   /** Passes over the welcomed impressions, and the most steps whatever their number: later ones add little. */
-  passes: z.number().positive().default(0.75),
+  passes: z.number().positive().default(1),
   maxSteps: z.int().min(1).default(1200),
   /** Posts shown at a request that a ranker's list of it has, beside those by lot. */
   listShown: z.int().min(0).max(32).default(4),
@@ -30,12 +30,12 @@ export const TwoTowerOptions = z.strictObject({
   listWeight: z.number().min(0).default(1),
   welcomeWeight: z.number().min(0).default(0.02),
   /** Adam's rate, falling along a half cosine; of the table's AdaGrad. */
-  learningRate: z.number().positive().default(0.005),
+  learningRate: z.number().positive().default(0.008),
   /** How far matrices would shrink over the whole run without gradients, as −ln: more passes must not mean more pull. */
   totalDecay: z.number().min(0).default(0.9),
-  tableRate: z.number().positive().default(0.003),
+  tableRate: z.number().positive().default(0.01),
   /** Pull of table rows towards 0 at each of their updates. */
-  tableDecay: z.number().min(0).default(0.001),
+  tableDecay: z.number().min(0).default(0.0003),
   /** Weight of welcomed in-network impressions beside out-of-network ones: retrieval is for the latter. */
   inNetworkWeight: z.number().min(0).max(1).default(0.3),
   /** An act counts its interest ÷ (its rate to this power): rarer acts say more. */
