@@ -1,6 +1,8 @@
 import type { Event, EventOf } from "../datasets/events.ts";
 import { random } from "../datasets/random.ts";
 import type { StateView } from "../features/entities.ts";
+import { FeatureReader } from "../features/reader.ts";
+import type { IdColumn } from "../features/registry.ts";
 import { POST_TOWER, USER_TOWER } from "../features/tower-inputs.ts";
 import { TowerReader } from "../features/tower-reader.ts";
 import { TowerRows } from "../features/tower-rows.ts";
@@ -13,6 +15,9 @@ export interface TowerLogOptions {
   /** Posts drawn uniformly from the window for each request. */
   readonly negativesPerRequest: number;
   readonly seed: number;
+  /** What rankers read, noted for every viewer and post by lot, so that a ranker can say what it is worth. */
+  readonly features?: readonly string[];
+  readonly ids?: readonly IdColumn[];
 }
 
 /**
@@ -29,6 +34,13 @@ export class TowerLog {
   readonly eligible: number[] = [];
   /** Post of each negative, as its number in `postNumber`. */
   readonly negativePost: number[] = [];
+  /** Columns of `lotFeatures` and `lotIds`. */
+  readonly lotFeatureNames: readonly string[];
+  readonly lotIdNames: readonly IdColumn[];
+  /** Ranker's features of each negative for its viewer, row-major [negatives, names]; NaN = missing. Ids likewise. */
+  lotFeatures = new Float32Array(0);
+  lotIds = new Uint32Array(0);
+  readonly #rankerReader: FeatureReader;
   readonly #numbers = new Map<string, number>();
   readonly #reader = new TowerReader();
   readonly #options: TowerLogOptions;
@@ -42,6 +54,9 @@ export class TowerLog {
 
   constructor(options: TowerLogOptions) {
     this.#options = options;
+    this.lotFeatureNames = options.features ?? [];
+    this.lotIdNames = options.ids ?? [];
+    this.#rankerReader = new FeatureReader(this.lotFeatureNames, this.lotIdNames);
   }
 
   /** A dense number of a post. */
@@ -93,12 +108,36 @@ export class TowerLog {
     this.eligible.push(count);
     const draws = random(this.#options.seed, "negatives", user);
     this.#reader.begin(state, event.time_ms);
+    const ranked = this.lotFeatureNames.length > 0;
+    if (ranked)
+      this.#rankerReader.begin(state, {
+        userId: event.user_id,
+        nowMs: event.time_ms,
+        ...(event.surface === undefined ? {} : { surface: event.surface }),
+      });
     for (let i = 0; i < this.#options.negativesPerRequest; i++) {
       const post = count > 0 ? created[this.#first + draws.below(count)] : undefined;
       // Before the first post there is nothing to draw: the shown one stands in.
       const id = post?.id ?? event.post_id;
-      this.#reader.post(state, id, post?.author ?? event.author_id ?? "0", this.negatives);
+      const author = post?.author ?? event.author_id ?? "0";
+      const row = this.#reader.post(state, id, author, this.negatives);
+      if (ranked) this.#noteFeatures(id, author, row);
       this.negativePost.push(this.postNumber(id));
     }
   }
+
+  #noteFeatures(postId: string, authorId: string, row: number): void {
+    const [d, k] = [this.lotFeatureNames.length, this.lotIdNames.length];
+    if (this.lotFeatures.length < (row + 1) * d) {
+      const capacity = Math.max(1024, 2 * row);
+      this.lotFeatures = grown(this.lotFeatures, new Float32Array(capacity * d));
+      this.lotIds = grown(this.lotIds, new Uint32Array(capacity * k));
+    }
+    this.#rankerReader.row(postId, authorId, this.lotFeatures, this.lotIds, row);
+  }
+}
+
+function grown<T extends Float32Array | Uint32Array>(from: T, into: T): T {
+  into.set(from);
+  return into;
 }

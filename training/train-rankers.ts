@@ -2,10 +2,10 @@ import { join } from "node:path";
 import { type DatasetManifest, readManifest } from "../datasets/dataset.ts";
 import { datasetSplit, type TimeSplit, warmSplit } from "../datasets/split.ts";
 import { RoostError } from "../errors.ts";
-import type { BundleManifest } from "../features/bundle.ts";
+import type { Bundle, BundleManifest } from "../features/bundle.ts";
 import { checkBundle } from "../features/check-bundle.ts";
 import { adoptUnversioned, readChampion } from "../features/models/champion.ts";
-import { publishVersion } from "../features/models/versions.ts";
+import { publishVersion, readVersion } from "../features/models/versions.ts";
 import { FEATURE_NAMES, schemaHash } from "../features/registry.ts";
 import { rowsBetween } from "../features/replay.ts";
 import type { TrainingRows } from "../features/rows.ts";
@@ -110,14 +110,16 @@ export async function trainRankers(request: TrainRequest): Promise<TrainReport> 
     return result;
   };
 
-  const stages = request.rankers ?? (request.student ? ["heavy"] : suiting(manifest, request));
-  if (request.student) checkStudent(request, stages);
+  const asked = request.rankers ?? (request.student ? ["heavy"] : suiting(manifest, request));
+  if (request.student) checkStudent(request, asked);
+  // In this order: the heavy ranker teaches the towers.
+  const stages = STAGES.filter((stage) => asked.includes(stage));
   if (request.sinceMs !== undefined && stages.includes(TWO_TOWER)) throw noWarmStart();
-  const log = stages.includes(TWO_TOWER) ? towerLog() : undefined;
+  const ranked = { features: FEATURE_NAMES, ids: HEAVY_IDS };
+  const log = stages.includes(TWO_TOWER) ? towerLog(ranked) : undefined;
   const all = await timed("features", () =>
     datasetRows(request.data, manifest, {
-      features: FEATURE_NAMES,
-      ids: HEAVY_IDS,
+      ...ranked,
       toMs: validation.toMs,
       ...(log && { towerLog: log }),
       onProgress: (events) => {
@@ -150,7 +152,13 @@ export async function trainRankers(request: TrainRequest): Promise<TrainReport> 
       }
       const published =
         kind === TWO_TOWER
-          ? await trainPair(request, manifest, { rows: all, log: log as TowerLog }, learned.toMs)
+          ? await trainPair(
+              request,
+              manifest,
+              { rows: all, log: log as TowerLog },
+              learned.toMs,
+              bundles.heavy?.version,
+            )
           : await trainOne(request, manifest, kind, rows, usable);
       await finished?.note(kind, published);
       return published;
@@ -319,13 +327,16 @@ async function trainPair(
   manifest: DatasetManifest,
   noted: { readonly rows: TrainingRows; readonly log: TowerLog },
   untilMs: number,
+  heavy: string | undefined,
 ): Promise<BundleManifest> {
   const { seed, threads, signal, options, metricRounds = 200, command, nowMs } = request;
   const stageDir = join(request.out, TWO_TOWER);
   try {
+    const teacher = await teacherOf(join(request.out, "heavy"), heavy, untilMs);
     return await trainTowers(manifest, {
       stageDir,
       ...noted,
+      ...(teacher && { teacher }),
       untilMs,
       seed,
       threads,
@@ -342,6 +353,21 @@ async function trainPair(
   } finally {
     request.onProgress?.(TWO_TOWER, 1);
   }
+}
+
+/**
+ * The heavy ranker of this run, else the champion; none where it cannot be used, or has learned from rows that the towers
+ * are measured on.
+ */
+async function teacherOf(
+  stageDir: string,
+  version: string | undefined,
+  untilMs: number,
+): Promise<Bundle | undefined> {
+  if (version !== undefined) return readVersion(stageDir, version);
+  if ((await usableChampion(stageDir)) === null) return undefined;
+  const champion = await readChampion(stageDir);
+  return champion.manifest.data.to_ms < untilMs ? champion : undefined;
 }
 
 /** The champion that can be served; null when there is none. */

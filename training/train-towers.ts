@@ -6,20 +6,24 @@ import type { Lineage } from "../features/models/versions.ts";
 import { rowsBetween } from "../features/replay.ts";
 import type { TrainingRows } from "../features/rows.ts";
 import { datasetRows } from "./dataset-rows.ts";
+import type { PredictingBundle } from "./registry/bundle-predictions.ts";
 import { measuredRows } from "./registry/measured-rows.ts";
-import { TowerLog } from "./tower-log.ts";
+import { TowerLog, type TowerLogOptions } from "./tower-log.ts";
 import { publishTowers } from "./trainers/publish-towers.ts";
+import { rankerWorth } from "./trainers/ranker-worth.ts";
+import { drawLists, type TowerLists, teachLists } from "./trainers/tower-lists.ts";
 import { towerMetrics, towerWins } from "./trainers/tower-wins.ts";
 import { trainTwoTower } from "./trainers/train-two-tower.ts";
-import type { TwoTowerOptions } from "./trainers/two-tower-options.ts";
+import { TwoTowerOptions } from "./trainers/two-tower-options.ts";
 
-/** Posts by lot that each request's viewer is compared with. */
-const NEGATIVES_PER_REQUEST = 8;
+/** Posts by lot that each request's viewer is compared with: fewer teach less, more cost memory. */
+const NEGATIVES_PER_REQUEST = 12;
 /** The posts by lot are the same for every seed of training, so that towers are measured on the same pairs. */
 const LOTS_SEED = 1;
 
-export const towerLog = (): TowerLog =>
-  new TowerLog({ negativesPerRequest: NEGATIVES_PER_REQUEST, seed: LOTS_SEED });
+/** @param ranked what rankers read of the posts by lot; without it no ranker can teach */
+export const towerLog = (ranked: Pick<TowerLogOptions, "features" | "ids"> = {}): TowerLog =>
+  new TowerLog({ negativesPerRequest: NEGATIVES_PER_REQUEST, seed: LOTS_SEED, ...ranked });
 
 export const noWarmStart = (): RoostError =>
   new RoostError(
@@ -37,6 +41,8 @@ export interface TrainTowersRequest {
   readonly seed: number;
   readonly threads: number;
   readonly options: TwoTowerOptions;
+  /** The ranker that says what posts are worth. Without one the towers learn from what was welcomed alone. */
+  readonly teacher?: PredictingBundle & { readonly manifest: Pick<BundleManifest, "version"> };
   /** Resamples of the metric; 0 = it is not measured. */
   readonly metricRounds: number;
   readonly lineage: Pick<Lineage, "parent" | "command" | "published_ms">;
@@ -51,12 +57,15 @@ export async function trainTowers(
 ): Promise<BundleManifest> {
   const { rows, log, seed, metricRounds: rounds } = request;
   const to = firstFrom(rows, request.untilMs);
+  const lists = await taught(request, to);
+  request.signal?.throwIfAborted();
   const towers = await trainTwoTower({
     rows,
     log,
     from: 0,
     to,
     seed,
+    ...(lists && { lists }),
     threads: request.threads,
     options: request.options,
     ...(request.signal === undefined ? {} : { signal: request.signal }),
@@ -79,10 +88,22 @@ export async function trainTowers(
       toMs: rows.timeMs[to - 1] as number,
       rows: to,
       seed,
+      ...(request.teacher && { teacher: request.teacher.manifest.version }),
       ...measured,
     },
     request.lineage,
   );
+}
+
+/** The lists of rows [0, to) with what the teacher says of them. */
+async function taught(
+  { rows, log, seed, teacher, options, threads }: TrainTowersRequest,
+  to: number,
+): Promise<TowerLists | undefined> {
+  if (teacher === undefined) return undefined;
+  const { listShown, sharpness } = TwoTowerOptions.parse(options);
+  const lists = drawLists(rows, log, 0, to, listShown, seed);
+  return teachLists(lists, await rankerWorth(teacher, rows, log, lists, threads), sharpness);
 }
 
 /** Rows of a data set to measure towers on, with what they read; see `validationRows`. */

@@ -13,7 +13,9 @@ import { POST_TOWER, USER_TOWER } from "../../features/tower-inputs.ts";
 import { TowerReader } from "../../features/tower-reader.ts";
 import { TowerRows } from "../../features/tower-rows.ts";
 import type { TowerSession } from "../inference/tower-session.ts";
+import type { BroadcastState } from "../state/live-state.ts";
 import type { Moment } from "./held-out.ts";
+import { visibleValues } from "./visible-value.ts";
 
 /** How many posts a source brings, and how many of the oracle's it should have brought. */
 const RETRIEVED = 500;
@@ -32,7 +34,7 @@ export interface TowerRecallReport {
   /** Out-of-network posts that could have been retrieved, mean a request. */
   readonly eligible: number;
   readonly window_hours: number;
-  /** Share of the oracle's best 100 among the 500 retrieved, by source; `by_lot` = 500 ÷ eligible. */
+  /** Share of the oracle's best 100 among the 500 retrieved, by source; `by_lot` = 500 ÷ eligible. `popularity` is the source `popular`. */
   readonly recall: Readonly<
     Record<"two_tower" | "popularity" | "visible_oracle" | "by_lot", Interval>
   >;
@@ -155,7 +157,7 @@ export class TowerRecallJudge {
       return dot;
     });
     const towers = extreme(score, RETRIEVED);
-    const popular = extreme(broadcast.popular.counts(ids, timeMs), RETRIEVED);
+    const popular = popularAmong(ids, broadcast, userId, timeMs);
     const visible = extreme(visibleValues(this.#world, userId, ids, context), RETRIEVED);
     const among = (picked: readonly number[], wanted: ReadonlySet<number>): number =>
       picked.reduce((hits, i) => hits + (wanted.has(i) ? 1 : 0), 0) / TOP;
@@ -264,25 +266,27 @@ export class TowerRecallJudge {
   }
 }
 
+/**
+ * What the source `popular` would bring if it were asked for as many: its order, in the viewer's languages, over the posts
+ * that could be retrieved.
+ */
+export function popularAmong(
+  ids: readonly string[],
+  { popular, graph }: Pick<BroadcastState, "popular" | "graph">,
+  userId: string,
+  timeMs: number,
+): number[] {
+  const numbers = new Map(ids.map((id, i) => [id, i]));
+  const languages = new Set(graph.languages(userId));
+  const { postIds } = popular.top(timeMs, RETRIEVED, languages, (id) => numbers.has(id));
+  return postIds.map((id) => numbers.get(id) as number);
+}
+
 /** Numbers of the `k` largest values. */
 function extreme(values: Float64Array, k: number): number[] {
   const nearest = new Nearest(Math.min(k, values.length));
   for (let i = 0; i < values.length; i++) nearest.push(i, values[i] as number);
   return [...nearest.sorted().items];
-}
-
-/** What the oracle would think of each post if its hidden parts were as expected: the most that can be known. */
-function visibleValues(
-  world: World,
-  userId: string,
-  ids: readonly string[],
-  context: Parameters<World["visibleProbabilities"]>[2],
-): Float64Array {
-  const p = world.visibleProbabilities(userId, ids, context);
-  const weights = WORLD_HEADS.map((head) => WORLD_WEIGHTS[head] ?? 0);
-  return Float64Array.from(ids, (_, i) =>
-    weights.reduce((sum, weight, h) => sum + weight * (p[i * weights.length + h] as number), 0),
-  );
 }
 
 /** Σ above ÷ Σ below, resampled by viewer (each judged once). */

@@ -59,7 +59,9 @@ export function solveRows(
   rowOf: Row,
 ): void {
   const gram = new Float64Array(d * d);
-  for (let at = 0; at < fixed.length; at += d) addOuter(gram, fixed, at, d, 1);
+  const outer = new OuterProducts(d);
+  for (let at = 0; at < fixed.length; at += d) outer.add(gram, fixed, at, 1);
+  outer.flush(gram);
   for (let i = 0; i < d; i++) gram[i * d + i]! += regularisation;
   const matrix = new Float64Array(d * d);
   const right = new Float64Array(d);
@@ -67,25 +69,54 @@ export function solveRows(
     matrix.set(gram);
     right.fill(0);
     rowOf(row, (column, extra) => {
-      addOuter(matrix, fixed, column * d, d, extra);
+      outer.add(matrix, fixed, column * d, extra);
       for (let i = 0; i < d; i++) right[i]! += (1 + extra) * (fixed[column * d + i] as number);
     });
+    outer.flush(matrix);
     choleskySolve(matrix, right, d);
     target.set(right, row * d);
   }
 }
 
-/** Adds scale · v vᵀ to the lower triangle; v = vectors[at … at + d). */
-function addOuter(
-  matrix: Float64Array,
-  vectors: Float64Array,
-  at: number,
-  d: number,
-  scale: number,
-): void {
-  for (let i = 0; i < d; i++) {
-    const scaled = scale * (vectors[at + i] as number);
-    for (let j = 0; j <= i; j++) matrix[i * d + j]! += scaled * (vectors[at + j] as number);
+/** Sums scale · v vᵀ into a lower triangle, four vectors at a time: the matrix is read and written a quarter as often. */
+class OuterProducts {
+  readonly #d: number;
+  readonly #vectors: Float64Array;
+  readonly #scales = new Float64Array(4);
+  #waiting = 0;
+
+  constructor(d: number) {
+    this.#d = d;
+    this.#vectors = new Float64Array(4 * d);
+  }
+
+  /** Takes v = vectors[at … at + d); it is in `matrix` after `flush`. */
+  add(matrix: Float64Array, vectors: Float64Array, at: number, scale: number): void {
+    const into = this.#waiting * this.#d;
+    for (let i = 0; i < this.#d; i++) this.#vectors[into + i] = vectors[at + i] as number;
+    this.#scales[this.#waiting++] = scale;
+    if (this.#waiting === 4) this.flush(matrix);
+  }
+
+  flush(matrix: Float64Array): void {
+    const d = this.#d;
+    const v = this.#vectors;
+    const scales = this.#scales.fill(0, this.#waiting);
+    this.#waiting = 0;
+    for (let i = 0; i < d; i++) {
+      const a = (scales[0] as number) * (v[i] as number);
+      const b = (scales[1] as number) * (v[d + i] as number);
+      const c = (scales[2] as number) * (v[2 * d + i] as number);
+      const e = (scales[3] as number) * (v[3 * d + i] as number);
+      const row = i * d;
+      for (let j = 0; j <= i; j++)
+        matrix[row + j] =
+          (matrix[row + j] as number) +
+          (a * (v[j] as number) +
+            b * (v[d + j] as number) +
+            c * (v[2 * d + j] as number) +
+            e * (v[3 * d + j] as number));
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 import { readDataset } from "../../datasets/dataset.ts";
 import type { Interval } from "../../experiments/metrics/bootstrap.ts";
 import type { RetrievalQuestion, RetrievalReport } from "../../experiments/retrieval/judge.ts";
+import { historyRecommender } from "./history-recommender.ts";
 import { implicitAls } from "./implicit-als.ts";
 import { InteractionCounter, type Interactions } from "./interactions.ts";
 import { itemKnn } from "./item-knn.ts";
@@ -26,9 +27,12 @@ export const ACTION_WEIGHTS = {
   video_view: 0.3,
 } as const;
 
-/** The recommenders by name, each made on its own from what was known at `nowMs`. */
+/** The baselines and our towers by name, each made on its own from what was known at `nowMs`. */
 export const RECOMMENDERS: Readonly<
-  Record<string, (interactions: Interactions, nowMs: number, seed: number) => Recommender>
+  Record<
+    string,
+    (interactions: Interactions, nowMs: number, seed: number) => Recommender | Promise<Recommender>
+  >
 > = {
   popularity: (interactions, nowMs) => popularity(interactions, { halfLifeDays: 1, nowMs }),
   item_knn: (interactions, nowMs) =>
@@ -41,9 +45,23 @@ export const RECOMMENDERS: Readonly<
       regularisation: 10,
       seed,
     }),
+  history_towers: (interactions, nowMs, seed) =>
+    historyRecommender(interactions, {
+      dimension: 64,
+      batchSize: 512,
+      steps: 600,
+      seenShare: 0.5,
+      learningRate: 0.01,
+      recentDays: 1,
+      usualDays: 30,
+      trend: 0.7,
+      threads: 2,
+      nowMs,
+      seed,
+    }),
 };
 
-/** Judges every baseline on the clicks of the days from `fromMs` on. */
+/** Judges the baselines and our towers of histories on the clicks of the days from `fromMs` on. */
 export async function retrievalReport(request: RetrievalQuestion): Promise<RetrievalReport> {
   const { interactions, wanted } = await readInteractions(request);
   const { fromMs, seed, rounds } = request;
@@ -51,7 +69,7 @@ export async function retrievalReport(request: RetrievalQuestion): Promise<Retri
   const seconds: Record<string, number> = {};
   for (const [name, make] of Object.entries(RECOMMENDERS)) {
     const startedAt = performance.now();
-    const recommender = make(interactions, fromMs, seed);
+    const recommender = await make(interactions, fromMs, seed);
     recall[name] = retrievalRecall(recommender, wanted, { nowMs: fromMs, ks: KS, seed, rounds });
     seconds[name] = (performance.now() - startedAt) / 1000;
   }

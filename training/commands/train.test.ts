@@ -92,6 +92,12 @@ function expectWhole(out: string): void {
     }
 }
 
+test("the heavy ranker of the same run teaches the towers, and their manifest names it", () => {
+  const manifest = (kind: string): { version: string; settings: Record<string, unknown> } =>
+    JSON.parse(readFileSync(join(onlyVersion(whole, kind), "bundle.json"), "utf8"));
+  expect(manifest("two_tower").settings.teacher).toBe(manifest("heavy").version);
+});
+
 test.each(["SIGINT", "SIGTERM"] as const)(
   "%s in the middle leaves whole bundles only; the same command goes on and ends with an uninterrupted run's bytes",
   async (signal) => {

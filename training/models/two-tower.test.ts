@@ -6,7 +6,7 @@ import type { Fed } from "../graph/run-tfjs.ts";
 import { toOnnx } from "../graph/to-onnx.ts";
 import { input } from "../graph/value.ts";
 import { ParameterSet } from "./parameter-set.ts";
-import { tower, twoTowerLoss } from "./two-tower.ts";
+import { listLoss, tower, towerScale, twoTowerLoss } from "./two-tower.ts";
 
 const [B, C, D] = [4, 12, 3];
 const PAIR_WEIGHT = 0.7;
@@ -53,7 +53,7 @@ function plainLoss(feeds: Record<string, Fed>): number {
 test("the loss is the corrected softmax plus weighted pairs, written out in plain loops", async () => {
   const parameters = new ParameterSet();
   const [users, posts] = [input("users", [B, D]), input("posts", [C, D])];
-  const loss = twoTowerLoss(users, posts, B, C, PAIR_WEIGHT, parameters);
+  const loss = twoTowerLoss(users, posts, B, C, PAIR_WEIGHT, towerScale(parameters));
   const session = await onnxSession(toOnnx({ outputs: { loss } }), 1);
   for (let round = 0; round < 5; round++) {
     const feeds = lossFeeds();
@@ -66,7 +66,7 @@ test("the loss is the corrected softmax plus weighted pairs, written out in plai
 test("its gradients agree with central differences of the plain loops", async () => {
   const parameters = new ParameterSet();
   const [users, posts] = [input("users", [B, D]), input("posts", [C, D])];
-  const loss = twoTowerLoss(users, posts, B, C, PAIR_WEIGHT, parameters);
+  const loss = twoTowerLoss(users, posts, B, C, PAIR_WEIGHT, towerScale(parameters));
   const wrt = { users, posts, log_scale: parameters.values[0] as typeof users };
   const found = gradients(loss, Object.values(wrt));
   const outputs = Object.fromEntries(Object.keys(wrt).map((name, i) => [`d_${name}`, found[i]!]));
@@ -138,4 +138,60 @@ test("a tower gives vectors of length 1: ReLUs beside a linear term, missing fea
     const length = Math.hypot(...vector);
     for (const [k, v] of vector.entries()) expect(out?.[row * D + k]).toBeCloseTo(v / length, 5);
   });
+});
+
+test("the loss of lists is the mean cross entropy of each list, empty places left out, and so are its gradients", async () => {
+  const places = 3;
+  const parameters = new ParameterSet();
+  const [users, posts] = [input("users", [B, D]), input("posts", [B * places, D])];
+  const loss = listLoss(users, posts, B, places, towerScale(parameters));
+  const wrt = { users, posts, log_scale: parameters.values[0] as typeof users };
+  const found = gradients(loss, Object.values(wrt));
+  const outputs = Object.fromEntries(Object.keys(wrt).map((name, i) => [`d_${name}`, found[i]!]));
+  const session = await onnxSession(toOnnx({ outputs: { loss, ...outputs } }), 1);
+  const feeds: Record<string, Fed> = {
+    users: normal([B, D]),
+    posts: normal([B * places, D]),
+    log_scale: { data: Float32Array.of(0.4), shape: [1] },
+    // The second viewer has two posts, the last none.
+    list_target: {
+      data: Float32Array.of(0.5, 0.2, 0.3, 0.9, 0, 0.1, 0, 1, 0, 0, 0, 0),
+      shape: [B, places],
+    },
+    list_mask: {
+      data: Float32Array.of(0, 0, 0, 0, -1e4, 0, 0, 0, 0, -1e4, -1e4, -1e4),
+      shape: [B, places],
+    },
+  };
+  const plain = (fed: Record<string, Fed>): number => {
+    const at = (name: string, i: number): number => (fed[name] as Fed).data[i] as number;
+    let sum = 0;
+    for (let i = 0; i < B; i++) {
+      const used = [0, 1, 2].filter((j) => at("list_mask", i * places + j) === 0);
+      const logit = (j: number): number =>
+        Math.exp(at("log_scale", 0)) *
+        [0, 1, 2].reduce(
+          (dot, k) => dot + at("users", i * D + k) * at("posts", (i * places + j) * D + k),
+          0,
+        );
+      const total = used.reduce((all, j) => all + Math.exp(logit(j)), 0);
+      for (const j of used) sum -= at("list_target", i * places + j) * (logit(j) - Math.log(total));
+    }
+    return sum / B;
+  };
+  const ours = await session.run(feeds);
+  await session.release();
+  expect(ours.loss?.[0]).toBeCloseTo(plain(feeds), 4);
+  for (const name of Object.keys(wrt)) {
+    const data = (feeds[name] as Fed).data as Float32Array;
+    for (let e = 0; e < data.length; e++) {
+      const shifted = (by: number): number => {
+        const moved = Float64Array.from(data);
+        moved[e] = (moved[e] as number) + by;
+        return plain({ ...feeds, [name]: { ...feeds[name]!, data: moved as never } });
+      };
+      const numeric = (shifted(1e-5) - shifted(-1e-5)) / 2e-5;
+      expect(ours[`d_${name}`]?.[e], `${name} ${e}`).toBeCloseTo(numeric, 4);
+    }
+  }
 });

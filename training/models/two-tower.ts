@@ -51,6 +51,11 @@ export function tower(
 /** ln of 1 ÷ the first temperature: cosines times 10. */
 const FIRST_LOG_SCALE = Math.log(10);
 
+/** The learned factor of cosines, one for all losses: kept as its logarithm, ln(1/T). */
+export function towerScale(parameters: ParameterSet): Value {
+  return ops.exp(parameters.add("log_scale", [1], filled(FIRST_LOG_SCALE)));
+}
+
 /**
  * Loss of a batch of b viewers and c ≥ b posts of which the first b are what each viewer welcomed: the weighted mean of
  * −ln softmax of the own post among all, plus `pairWeight` times that of ln(1 + e^(shunned − welcomed)).
@@ -59,8 +64,7 @@ const FIRST_LOG_SCALE = Math.log(10);
  * where a candidate is the own post again); `row_weights` [b]; `shunned` picks rows b … 2b as each viewer's own shunned
  * post, and `pair_weights` [b] weights the pairs (0 = none).
  * Source: Yi et al. (2019), "Sampling-bias-corrected neural modeling for large corpus item recommendations", eq. 3–5;
- * Yang et al. (2020), "Mixed negative sampling", §3.3; pairs: Rendle et al. (2009), "BPR", eq. 4. The temperature is
- * learned, as ln(1/T).
+ * Yang et al. (2020), "Mixed negative sampling", §3.3; pairs: Rendle et al. (2009), "BPR", eq. 4. `scale` is 1/T.
  */
 export function twoTowerLoss(
   users: Value,
@@ -68,9 +72,8 @@ export function twoTowerLoss(
   batch: number,
   candidates: number,
   pairWeight: number,
-  parameters: ParameterSet,
+  scale: Value,
 ): Value {
-  const scale = ops.exp(parameters.add("log_scale", [1], filled(FIRST_LOG_SCALE)));
   const logits = ops.mul(ops.matmul(users, posts, { transposeB: true }), scale); // [b, c]
   const corrected = ops.add(logits, input("corrections", [batch, candidates]));
   const own = ops.slice(ops.logSoftmax(corrected), 1, 0, batch); // [b, b]
@@ -83,4 +86,33 @@ export function twoTowerLoss(
     ops.mul(ops.softplus(ops.sub(shunned, welcomed)), input("pair_weights", [batch])),
   );
   return ops.add(softmax, ops.mul(pairs, scalar(pairWeight)));
+}
+
+/**
+ * How far the order of each viewer's own list of m posts is from what a ranker says of it: the mean over viewers of
+ * −Σ target · ln softmax(scale · cosine). `list_target` [b, m] sums to 1 a viewer (0 for a viewer who is not taught),
+ * `list_mask` [b, m] is 0, or a large negative number at places that are empty.
+ * Source: Cao et al. (2007), "Learning to rank: from pairwise approach to listwise approach", §4.1–4.2 (ListNet, top one),
+ * with a ranker's expected value as the relevance, as in Tang and Wang (2018), "Ranking distillation", §3.
+ *
+ * @param posts vectors [b · m, dimension], a viewer's list together
+ */
+export function listLoss(
+  users: Value,
+  posts: Value,
+  batch: number,
+  places: number,
+  scale: Value,
+): Value {
+  const dimension = users.shape[1] as number;
+  const cosines = ops.reduceSum(
+    ops.mul(
+      ops.reshape(posts, [batch, places, dimension]),
+      ops.reshape(users, [batch, 1, dimension]),
+    ),
+    [2],
+  ); // [b, m]
+  const logits = ops.add(ops.mul(cosines, scale), input("list_mask", [batch, places]));
+  const agreed = ops.mul(ops.logSoftmax(logits), input("list_target", [batch, places]));
+  return ops.mul(ops.neg(ops.reduceSum(agreed)), scalar(1 / batch));
 }

@@ -28,6 +28,7 @@ export interface PredictingBundle extends Pick<Bundle, "model"> {
 export async function bundlePredictions(
   { manifest, model }: PredictingBundle,
   rows: TrainingRows,
+  threads = 1,
 ): Promise<Float32Array> {
   const columns = featureColumns(rows, manifest.features);
   const whole = isWhole(rows, columns);
@@ -36,7 +37,7 @@ export async function bundlePredictions(
   const target = manifest.heads.map(({ name }) => rows.headNames.indexOf(name));
   const width = rows.headNames.length;
   const out = new Float32Array(rows.n * width).fill(Number.NaN);
-  const session = await onnxSession(model, 1);
+  const session = await onnxSession(model, threads);
   try {
     for (let start = 0; start < rows.n; start += CHUNK) {
       const size = Math.min(CHUNK, rows.n - start);

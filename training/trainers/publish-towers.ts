@@ -20,6 +20,8 @@ export interface TowerFacts extends Pick<BundleManifest, "metrics" | "validation
   readonly fromMs: number;
   readonly toMs: number;
   readonly rows: number;
+  /** Version of the ranker that taught them. */
+  readonly teacher?: string;
 }
 
 /**
@@ -29,7 +31,7 @@ export interface TowerFacts extends Pick<BundleManifest, "metrics" | "validation
 export function publishTowers(
   stageDir: string,
   towers: TrainedTowers,
-  { source, fromMs, toMs, rows, seed, metrics, validation }: TowerFacts,
+  { source, fromMs, toMs, rows, seed, teacher, metrics, validation }: TowerFacts,
   lineage: Pick<Lineage, "parent" | "command" | "published_ms">,
 ): Promise<BundleManifest> {
   const { buckets, dimension } = towers.settings;
@@ -72,6 +74,7 @@ export function publishTowers(
         dense_parameters: towers.denseParameters,
         table_parameters: towers.tableParameters,
         training_loss: towers.lastLoss,
+        ...(teacher !== undefined && { teacher }),
       },
     },
     lineage,

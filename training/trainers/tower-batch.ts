@@ -5,9 +5,10 @@ import type { Fed } from "../graph/run-tfjs.ts";
 import { type HashedBags, PooledBatch } from "../models/hashed-bags.ts";
 import type { TowerLog } from "../tower-log.ts";
 import type { TowerExamples } from "./tower-examples.ts";
+import { EMPTY_PLACE, type TowerLists } from "./tower-lists.ts";
 import type { TwoTowerSettings } from "./two-tower-options.ts";
 
-/** Added to the logit of a candidate that is the viewer's own post again: e to it is 0. */
+/** Added to the logit of a candidate that is the viewer's own post again, or of no post: e to it is 0. */
 const SAME_POST = -1e4;
 /** Bags of the user tower that tell what the viewer did; the others come from profile and follows. */
 const HISTORY = new Set([
@@ -21,7 +22,10 @@ const HISTORY_BAGS = USER_TOWER.bags.map(({ name }) => HISTORY.has(name));
 const POST_BAG = POST_TOWER.bags.findIndex(({ name }) => name === "post");
 const AUTHOR_BAG = POST_TOWER.bags.findIndex(({ name }) => name === "author");
 
-/** The buffers of one two-tower minibatch: b viewers; 3b posts, each viewer's welcomed one, shunned one, one by lot. */
+/**
+ * The buffers of one two-tower minibatch: b viewers; 3b posts, each viewer's welcomed one, shunned one, one by lot; then
+ * the posts of each viewer's list, where there are lists.
+ */
 export class TowerBatch {
   readonly feeds: Readonly<Record<string, Fed>>;
   readonly users: PooledBatch;
@@ -35,15 +39,28 @@ export class TowerBatch {
   readonly #logQ: Float64Array;
   readonly #size: number;
   readonly #settings: TwoTowerSettings;
+  readonly #lists: TowerLists | undefined;
+  readonly #listTarget: Float32Array;
+  readonly #listMask: Float32Array;
 
-  constructor(size: number, embeddings: HashedBags, settings: TwoTowerSettings) {
+  constructor(
+    size: number,
+    embeddings: HashedBags,
+    settings: TwoTowerSettings,
+    lists?: TowerLists,
+  ) {
     this.#size = size;
     this.#settings = settings;
+    this.#lists = lists;
+    const places = lists?.places ?? 0;
+    const posts = (3 + places) * size;
     this.users = new PooledBatch(USER_TOWER, embeddings, size);
-    this.posts = new PooledBatch(POST_TOWER, embeddings, 3 * size);
+    this.posts = new PooledBatch(POST_TOWER, embeddings, posts);
     const [du, dp] = [widthOf(USER_TOWER), widthOf(POST_TOWER)];
     this.#userFeatures = new Float32Array(size * du);
-    this.#postFeatures = new Float32Array(3 * size * dp);
+    this.#postFeatures = new Float32Array(posts * dp);
+    this.#listTarget = new Float32Array(size * places);
+    this.#listMask = new Float32Array(size * places);
     this.#corrections = new Float32Array(size * 3 * size);
     this.#rowWeights = new Float32Array(size);
     this.#pairWeights = new Float32Array(size);
@@ -52,14 +69,15 @@ export class TowerBatch {
     this.feeds = {
       user_features: { data: this.#userFeatures, shape: [size, du] },
       user_pooled: { data: this.users.pooled, shape: [size, this.users.pooled.length / size] },
-      post_features: { data: this.#postFeatures, shape: [3 * size, dp] },
-      post_pooled: {
-        data: this.posts.pooled,
-        shape: [3 * size, this.posts.pooled.length / (3 * size)],
-      },
+      post_features: { data: this.#postFeatures, shape: [posts, dp] },
+      post_pooled: { data: this.posts.pooled, shape: [posts, this.posts.pooled.length / posts] },
       corrections: { data: this.#corrections, shape: [size, 3 * size] },
       row_weights: { data: this.#rowWeights, shape: [size] },
       pair_weights: { data: this.#pairWeights, shape: [size] },
+      ...(places > 0 && {
+        list_target: { data: this.#listTarget, shape: [size, places] },
+        list_mask: { data: this.#listMask, shape: [size, places] },
+      }),
     };
   }
 
@@ -105,12 +123,28 @@ export class TowerBatch {
       pairs += this.#pairWeights[i] as number;
       const byLot = 1 / Math.max(1, log.eligible[user] as number);
       for (const place of [i, b + i, 2 * b + i]) this.#logQ[place] = byLot;
+      this.#list(log, user, i, draws);
     }
     for (let i = 0; i < b; i++) {
       this.#rowWeights[i] = (this.#rowWeights[i] as number) / total;
       this.#pairWeights[i] = (this.#pairWeights[i] as number) / Math.max(pairs, 1e-9);
     }
     this.#correct(examples);
+  }
+
+  /** The list of a viewer's request, behind the candidates of the softmax. */
+  #list(log: TowerLog, user: number, i: number, draws: Random): void {
+    if (this.#lists === undefined) return;
+    const { places, posts, target } = this.#lists;
+    for (let place = 0; place < places; place++) {
+      const at = i * places + place;
+      const post = posts[user * places + place] as number;
+      this.#listTarget[at] = target[user * places + place] as number;
+      this.#listMask[at] = post === EMPTY_PLACE ? SAME_POST : 0;
+      if (post === EMPTY_PLACE) continue;
+      const [rows, from] = post >= 0 ? [log.posts, post] : [log.negatives, -1 - post];
+      this.#inputs(rows, from, 3 * this.#size + at, draws);
+    }
   }
 
   /** −ln Q of every candidate under the three ways in which it could have come into the batch. */
@@ -139,6 +173,11 @@ export class TowerBatch {
   }
 
   #post(rows: TowerRows, from: number, to: number, number: number, draws: Random): void {
+    this.#inputs(rows, from, to, draws);
+    this.#numbers[to] = number;
+  }
+
+  #inputs(rows: TowerRows, from: number, to: number, draws: Random): void {
     const { postIdDropout, authorDropout } = this.#settings;
     this.#put(rows, from, this.#postFeatures, to);
     this.posts.fill(
@@ -149,7 +188,6 @@ export class TowerBatch {
         (bag === POST_BAG && draws.next() < postIdDropout) ||
         (bag === AUTHOR_BAG && draws.next() < authorDropout),
     );
-    this.#numbers[to] = number;
   }
 
   #put(rows: TowerRows, from: number, into: Float32Array, to: number): void {

@@ -14,17 +14,18 @@ import { chooseEngine } from "../engines/choose-engine.ts";
 import { ops } from "../graph/ops.ts";
 import type { Fed } from "../graph/run-tfjs.ts";
 import { toOnnx } from "../graph/to-onnx.ts";
-import { input, parameter, type Value } from "../graph/value.ts";
+import { input, parameter, scalar, type Value } from "../graph/value.ts";
 import { HashedBags } from "../models/hashed-bags.ts";
 import { type InputStatistics, inputStatistics } from "../models/input-transform.ts";
 import { ParameterSet } from "../models/parameter-set.ts";
-import { tower, twoTowerLoss } from "../models/two-tower.ts";
+import { listLoss, tower, towerScale, twoTowerLoss } from "../models/two-tower.ts";
 import { ADAM_DEFAULTS, adamMoments, adamStep } from "../optimisers/adam.ts";
 import { learningRate } from "../optimisers/learning-rate.ts";
 import type { TowerLog } from "../tower-log.ts";
 import { shuffledOrder } from "./batches.ts";
 import { TowerBatch } from "./tower-batch.ts";
 import { towerExamples } from "./tower-examples.ts";
+import type { TowerLists } from "./tower-lists.ts";
 import { TwoTowerOptions, type TwoTowerSettings } from "./two-tower-options.ts";
 
 export interface TrainTwoTowerRequest {
@@ -37,6 +38,8 @@ export interface TrainTwoTowerRequest {
   readonly seed: number;
   readonly threads: number;
   readonly options?: TwoTowerOptions;
+  /** What a ranker says of posts; without it the towers learn from what was welcomed alone. */
+  readonly lists?: TowerLists;
   readonly onProgress?: (progress: { step: number; steps: number; loss: number }) => void;
   readonly signal?: AbortSignal;
 }
@@ -66,7 +69,7 @@ const RATE_FLOOR = 0.05;
 const REPORT_STEPS = 20;
 
 /**
- * Trains both towers on what viewers welcomed. Runs on the calling thread. Same arguments, same model bytes.
+ * Trains both towers on what viewers welcomed, and on what a ranker says where it says something. Runs on the calling thread. Same arguments, same model bytes.
  * @throws BAD_DATASET when fewer impressions were welcomed than one batch has
  * @throws BAD_ARGUMENT for unknown options, an engine that is not installed, or a loss that is not finite
  */
@@ -90,7 +93,8 @@ export async function trainTwoTower(request: TrainTwoTowerRequest): Promise<Trai
     Math.min(settings.maxSteps, Math.round(stepsPerPass * settings.passes)),
   );
 
-  const network = towerNetwork(log, size, settings, seed);
+  const { lists } = request;
+  const network = towerNetwork(log, size, settings, seed, lists?.places);
   const { parameters, embeddings } = network;
   const engine = await chooseEngine(settings.engine, request.threads);
   const step = await engine.trainingStep(network.loss, [
@@ -98,7 +102,7 @@ export async function trainTwoTower(request: TrainTwoTowerRequest): Promise<Trai
     network.userPooled,
     network.postPooled,
   ]);
-  const batch = new TowerBatch(size, embeddings, settings);
+  const batch = new TowerBatch(size, embeddings, settings, lists);
   const feeds: Record<string, Fed> = { ...batch.feeds };
   const moments = new Map(
     parameters.list.map(({ name, shape }) => {
@@ -182,12 +186,16 @@ export async function trainTwoTower(request: TrainTwoTowerRequest): Promise<Trai
   };
 }
 
-/** The graphs of both towers over shared parameters: one for training, two for inference. */
+/**
+ * The graphs of both towers over shared parameters: one for training, two for inference.
+ * @param places of the lists of a ranker; 0 = there are none
+ */
 export function towerNetwork(
-  log: Pick<TowerLog, "users" | "posts">,
+  log: Pick<TowerLog, "users" | "negatives">,
   size: number,
   settings: TwoTowerSettings,
   seed: number,
+  places = 0,
 ) {
   const { buckets, embeddingWidth: width, tableRate, tableDecay } = settings;
   const draws = random(seed, "towers");
@@ -198,7 +206,8 @@ export function towerNetwork(
   const parameters = new ParameterSet();
   const statistics = {
     user: statisticsOf(log.users),
-    post: statisticsOf(log.posts),
+    // Posts by lot are what a tower meets when it serves; shown ones are a choice of the best.
+    post: statisticsOf(log.negatives),
   };
   const build = (name: "user" | "post", features: Value, pooled: Value): Value =>
     tower(name, features, statistics[name], pooled, settings, parameters, draws);
@@ -212,15 +221,25 @@ export function towerNetwork(
     };
   };
   const user = training("user", size);
-  const post = training("post", 3 * size);
-  const loss = twoTowerLoss(
+  const post = training("post", (3 + places) * size);
+  const scale = towerScale(parameters);
+  const candidates = ops.slice(post.vectors, 0, 0, 3 * size);
+  const welcome = twoTowerLoss(
     user.vectors,
-    post.vectors,
+    candidates,
     size,
     3 * size,
     settings.pairWeight,
-    parameters,
+    scale,
   );
+  let loss = welcome;
+  if (places > 0) {
+    const listed = ops.slice(post.vectors, 0, 3 * size, places * size);
+    loss = ops.add(
+      ops.mul(welcome, scalar(settings.welcomeWeight)),
+      ops.mul(listLoss(user.vectors, listed, size, places, scale), scalar(settings.listWeight)),
+    );
+  }
   agreeInTopics(parameters, settings, draws);
   const model = (name: "user" | "post"): Uint8Array => {
     const inputs: TowerInputs = sides[name];
