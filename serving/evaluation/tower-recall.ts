@@ -1,7 +1,6 @@
 import { HnswIndex } from "../../candidates/vector-index/hnsw-index.ts";
 import { Nearest } from "../../candidates/vector-index/nearest.ts";
 import type { Event, EventOf } from "../../datasets/events.ts";
-import { WORLD_HEADS } from "../../datasets/heads.ts";
 import type { World } from "../../datasets/world/world.ts";
 import { WORLD_WEIGHTS } from "../../datasets/world/world-weights.ts";
 import {
