@@ -103,11 +103,12 @@ function* rowsBelow(
   const conversationOf = (row: number): string =>
     textAt(conversations, row) || (table.postIds[row] as string);
   const used = new Set(Array.from(page, conversationOf));
-  const shown = mayShow(state, query.viewerId);
+  let shown: ReturnType<typeof mayShow> | undefined;
   for (const row of order) {
     if (record.candidates.droppedBy[table.origin[row] as number] !== below) continue;
     // The stages after selection looked at the page only.
     const post = { postId: table.postIds[row] as string, authorId: table.authorIds[row] as string };
+    shown ??= mayShow(state, query.viewerId);
     if (!shown(post, postInHand(table, row))) continue;
     const conversation = conversationOf(row);
     if (query.product === "for_you" && used.has(conversation)) continue;

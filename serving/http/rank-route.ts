@@ -8,7 +8,7 @@ import { type RankRequest, RankRequestSchema, RankResponseSchema } from "./schem
 import type { RankCall } from "./services.ts";
 import { bodyOf } from "./validate.ts";
 
-/** `POST /v1/rank`. Writes one `ranked` log line per validated request, once it is answered or has failed. */
+/** `POST /v1/rank`. Writes one `ranked` log line per validated request, answered or not. */
 export function rankRoute(
   server: FastifyInstance,
   { rank, metrics, settings }: AppOptions,
@@ -50,10 +50,8 @@ export function rankRoute(
           signal,
           settings.deadlineGraceMs,
         );
-        setImmediate(() => {
-          metrics.ranked(record);
-          request.log.info({ ...line, status: 200, ...recordLine(record) }, "ranked");
-        });
+        metrics.ranked(record);
+        request.log.info({ ...line, status: 200, ...recordLine(record) }, "ranked");
         return response;
       } catch (error) {
         const status =
