@@ -2,7 +2,6 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -21,6 +20,7 @@ import { POST_TOWER, USER_TOWER } from "../../features/tower-inputs.ts";
 import { TowerReader } from "../../features/tower-reader.ts";
 import { TowerRows } from "../../features/tower-rows.ts";
 import { TowerSession } from "../inference/tower-session.ts";
+import { figure, quantile, writeReport } from "./bench-report.ts";
 
 /*
  * The HNSW index over vectors of the trained post tower, asked by vectors of the user tower. Posts are those of the data
@@ -74,7 +74,8 @@ async function main(): Promise<void> {
     await index.save(dir, { vectors: checksum });
   }
   await index.close();
-  print(await measure(vectors, n, dir, buildS), { data, checksum, posts: n });
+  const measured = await measure(vectors, n, dir, buildS);
+  writeReport("ann", { vectors: { data, checksum, posts: n }, ...measured }, flags.json);
 }
 
 /** The demo's world and towers, made once. */
@@ -305,43 +306,6 @@ function floats(from: Buffer): Float32Array {
   const values = new Float32Array(from.length / 4);
   new Uint8Array(values.buffer).set(from);
   return values;
-}
-
-function quantile(values: readonly number[], q: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] as number;
-}
-
-const figure = (name: string, value: number, unit: string) => ({
-  name,
-  value: Math.round(value * 10_000) / 10_000,
-  unit,
-});
-
-function print(
-  { figures, rounds }: Awaited<ReturnType<typeof measure>>,
-  of: { data: string; checksum: string; posts: number },
-): void {
-  const report = {
-    bench: "ann",
-    machine: `${cpus().length} × ${cpus()[0]?.model ?? "unknown"}`,
-    node: process.version,
-    load_average: loadavg(),
-    vectors: of,
-    figures,
-    rounds,
-  };
-  if (flags.json) {
-    process.stdout.write(`${JSON.stringify(report)}\n`);
-    return;
-  }
-  process.stdout.write(
-    `${report.machine}, Node ${report.node}, load ${report.load_average.map((l) => l.toFixed(1)).join(" ")}\n`,
-  );
-  for (const { name, value, unit, ...rest } of figures) {
-    const asked = "asked" in rest ? `  asked ${rest.asked} ${rest.ok ? "✓" : "✗"}` : "";
-    process.stdout.write(`${name.padEnd(34)}${String(value).padStart(12)} ${unit}${asked}\n`);
-  }
 }
 
 await main();

@@ -1,5 +1,5 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { cpus, loadavg, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -19,6 +19,7 @@ import { createPredictor } from "../evaluation/predictor.ts";
 import { InferencePool } from "../inference/inference-pool.ts";
 import { poolOptions } from "../open-models.ts";
 import { loadSettings } from "../settings.ts";
+import { type Figure, figure, writeReport } from "./bench-report.ts";
 import { DEMO_SEED, prepareDemoSpace, runProgram, runRoost } from "./demo-space.ts";
 import { inputOf, matrixProducts, productFlops, productsOnnx } from "./matrix-products.ts";
 
@@ -393,20 +394,8 @@ function median(values: readonly number[]): number {
 }
 
 const rounded = (value: number): number => Math.round(value * 1000) / 1000;
-const figure = (name: string, value: number, unit: string) => ({
-  name,
-  value: rounded(value),
-  unit,
-});
-
 interface Report {
-  readonly figures: readonly {
-    readonly name: string;
-    readonly value: number;
-    readonly unit: string;
-    readonly asked?: string;
-    readonly ok?: boolean;
-  }[];
+  readonly figures: readonly Figure[];
   readonly table: readonly (ReturnType<typeof describe> & {
     readonly auc_loss: readonly Loss[];
     readonly pays: boolean;
@@ -416,38 +405,19 @@ interface Report {
 }
 
 function print({ figures, table, rounds, rows }: Report): void {
-  const report = {
-    bench: "inference",
-    machine: `${cpus().length} × ${cpus()[0]?.model ?? "unknown"}`,
-    node: process.version,
-    seed: DEMO_SEED,
-    load_average: loadavg(),
-    figures,
-    validation_rows: rows,
-    table,
-    rounds,
-  };
-  if (flags.json) {
-    process.stdout.write(`${JSON.stringify(report)}\n`);
-    return;
-  }
-  process.stdout.write(
-    `${report.machine}, Node ${report.node}, load ${report.load_average.map((l) => l.toFixed(1)).join(" ")}\n`,
-  );
-  for (const { name, value, unit, asked, ok } of figures) {
-    const verdictText = asked === undefined ? "" : `  asked ${asked} ${ok ? "✓" : "✗"}`;
-    process.stdout.write(`${name.padEnd(22)}${String(value).padStart(12)} ${unit}${verdictText}\n`);
-  }
-  process.stdout.write(`\n${rows} validation rows, losses with 95 % intervals over users\n`);
-  for (const row of table) {
+  const lines = table.map((row) => {
     const losses = row.auc_loss.map(
       ({ head, value, low, high }) =>
         `${head} ${value.toFixed(4)} (${low.toFixed(4)} – ${high.toFixed(4)})`,
     );
-    process.stdout.write(
-      `${row.variant.padEnd(34)}${String(row.parameters).padStart(8)} parameters  ${String(row.bytes).padStart(9)} bytes  ${row.p50_ms.toFixed(2).padStart(6)} ms ×${row.speed_gain.toFixed(2)}  load ${row.load_ms.toFixed(1)} ms ×${row.load_gain.toFixed(2)}  AUC lost: ${losses.join(", ")}  ${row === table[0] ? "" : row.pays ? "pays" : "does not pay"}\n`,
-    );
-  }
+    return `${row.variant.padEnd(34)}${String(row.parameters).padStart(8)} parameters  ${String(row.bytes).padStart(9)} bytes  ${row.p50_ms.toFixed(2).padStart(6)} ms ×${row.speed_gain.toFixed(2)}  load ${row.load_ms.toFixed(1)} ms ×${row.load_gain.toFixed(2)}  AUC lost: ${losses.join(", ")}  ${row === table[0] ? "" : row.pays ? "pays" : "does not pay"}\n`;
+  });
+  writeReport(
+    "inference",
+    { seed: DEMO_SEED, figures, validation_rows: rows, table, rounds },
+    flags.json,
+    `\n${rows} validation rows, losses with 95 % intervals over users\n${lines.join("")}`,
+  );
 }
 
 await main();

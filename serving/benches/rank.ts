@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -16,6 +15,7 @@ import { previewRanking } from "../rank-service.ts";
 import { openServer, type Server } from "../server.ts";
 import { loadSettings } from "../settings.ts";
 import { rebuildState } from "../state/open-state.ts";
+import { figure, quantile, writeReport } from "./bench-report.ts";
 import { DEMO_SEED, prepareDemoSpace, runRoost } from "./demo-space.ts";
 
 /*
@@ -60,7 +60,7 @@ async function main(): Promise<void> {
   const server = await openServer(settings, pino({ level: "info" }, { write }));
   try {
     if (flags["two-tower"]) await server.retrievable();
-    print(await measure(server, space, ranked));
+    writeReport("rank", { seed: DEMO_SEED, ...(await measure(server, space, ranked)) }, flags.json);
   } finally {
     await server.close();
   }
@@ -247,40 +247,6 @@ function repeated<T extends Float32Array | Int32Array>(
   for (let at = 0; at < into.length; at += values.length)
     into.set(values.subarray(0, Math.min(values.length, into.length - at)), at);
   return into;
-}
-
-function quantile(values: readonly number[], q: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] as number;
-}
-
-const figure = (name: string, value: number, unit: string) => ({
-  name,
-  value: Math.round(value * 1000) / 1000,
-  unit,
-});
-
-function print({ figures, rounds }: Awaited<ReturnType<typeof measure>>): void {
-  const report = {
-    bench: "rank",
-    machine: `${cpus().length} × ${cpus()[0]?.model ?? "unknown"}`,
-    node: process.version,
-    seed: DEMO_SEED,
-    load_average: loadavg(),
-    figures,
-    rounds,
-  };
-  if (flags.json) {
-    process.stdout.write(`${JSON.stringify(report)}\n`);
-    return;
-  }
-  process.stdout.write(
-    `${report.machine}, Node ${report.node}, load ${report.load_average.map((l) => l.toFixed(1)).join(" ")}\n`,
-  );
-  for (const { name, value, unit, ...rest } of figures) {
-    const asked = "asked" in rest ? `  asked ${rest.asked} ${rest.ok ? "✓" : "✗"}` : "";
-    process.stdout.write(`${name.padEnd(34)}${String(value).padStart(12)} ${unit}${asked}\n`);
-  }
 }
 
 await main();
