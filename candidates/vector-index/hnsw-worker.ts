@@ -1,6 +1,6 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { HnswGraph, type HnswLibrary } from "./hnsw-graph.ts";
-import type { HnswFound, HnswReply, HnswRequest, HnswSettings, HnswWork } from "./hnsw-messages.ts";
+import type { HnswReply, HnswRequest, HnswSettings, HnswWork } from "./hnsw-messages.ts";
 
 /** A worker thread with one graph: hnswlib-node's calls are synchronous and block the thread that makes them. */
 const port = parentPort;
@@ -16,6 +16,15 @@ try {
   const graph = new HnswGraph(module.default ?? module, settings);
   let rebuilding = false;
   port.on("message", ({ id, work }: HnswRequest) => {
+    if (work.kind === "search") {
+      // The one that is waited for: answered without a turn of promises.
+      try {
+        reply({ kind: "done", id, found: graph.search(work.query, work.k, work.candidates) });
+      } catch (error) {
+        reply({ kind: "failed", id, detail: (error as Error).message });
+      }
+      return;
+    }
     void answer(graph, work)
       .then((result) => reply({ kind: "done", id, ...result }))
       .catch((error: Error) => reply({ kind: "failed", id, detail: error.message }));
@@ -32,8 +41,8 @@ try {
 
 async function answer(
   graph: HnswGraph,
-  work: HnswWork,
-): Promise<{ found?: HnswFound; facts?: ReturnType<HnswGraph["facts"]> }> {
+  work: Exclude<HnswWork, { kind: "search" }>,
+): Promise<{ facts?: ReturnType<HnswGraph["facts"]> }> {
   switch (work.kind) {
     case "add":
       graph.add(work.labels, work.vectors);
@@ -41,8 +50,6 @@ async function answer(
     case "remove":
       graph.remove(work.labels);
       return {};
-    case "search":
-      return { found: graph.search(work.query, work.k, work.candidates) };
     case "save":
       await graph.save(work.path);
       return {};
