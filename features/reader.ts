@@ -8,44 +8,15 @@ import { authorTopics, topicShares } from "./families/topic-shares.ts";
 import { viewerTopics } from "./families/viewer-topics.ts";
 import type { FeatureFamily, RowContext, TopicCell } from "./family.ts";
 import { FAMILY_OF, type IdColumn, OFFSETS, unknownFeatures } from "./registry.ts";
+import { type AuthorVectors, SharedReads } from "./shared-reads.ts";
 import { INTEREST } from "./signals.ts";
-import { type InterestOffsets, ViewerInterests } from "./viewer-interests.ts";
+import type { InterestOffsets, ViewerInterests } from "./viewer-interests.ts";
 
 /** Who asks, when and where. */
 export interface FeatureRequest {
   readonly userId: string;
   readonly nowMs: number;
   readonly surface?: string;
-}
-
-/**
- * What readers of one request on one unchanged view share: each state is looked up by the first that needs it. Only for
- * the same viewer, moment and surface.
- */
-export class SharedReads {
-  /** Authors met, by id. */
-  readonly authors = new Map<string, AuthorVectors>();
-  readonly #interests = new ViewerInterests();
-  #known: boolean | undefined;
-
-  /** The viewer's interests, which `load` fills at the first call; undefined where it says that no topic is known. */
-  interests(load: (interests: ViewerInterests) => boolean): ViewerInterests | undefined {
-    this.#known ??= load(this.#interests);
-    return this.#known ? this.#interests : undefined;
-  }
-
-  /** Makes it ready for another request. */
-  clear(): void {
-    this.authors.clear();
-    this.#known = undefined;
-  }
-}
-
-interface AuthorVectors {
-  readonly author: Float64Array | undefined;
-  /** The viewer's state towards the author, and the author's towards the viewer. */
-  readonly userAuthor: Float64Array | undefined;
-  readonly authorUser: Float64Array | undefined;
 }
 
 interface Step {
@@ -75,6 +46,7 @@ export class FeatureReader {
   readonly #rowSteps: Step[] = [];
   readonly #reads = new Set<Entity>();
   readonly #readsTopics: boolean;
+  readonly #readsPairs: boolean;
   readonly #embedsAuthor: boolean;
   readonly #scratch: Float32Array;
   readonly #requestRow: Float32Array;
@@ -129,6 +101,7 @@ export class FeatureReader {
     if (ids.length > 0 || KEYED_BY_POST.some((entity) => this.#reads.has(entity)))
       this.#reads.add("post");
     this.#readsTopics = OF_TOPICS.some((entity) => this.#reads.has(entity));
+    this.#readsPairs = this.#reads.has("user_author");
     this.#embedsAuthor = ids.includes("author");
     this.#scratch = new Float32Array(widest);
     this.#mediaColumns = Int32Array.from(this.#mediaSteps.flatMap(({ targets }) => [...targets]));
@@ -233,8 +206,8 @@ export class FeatureReader {
     }
     const vectors = authorId === undefined ? UNKNOWN_AUTHOR : this.#authorVectors(authorId);
     context.author = vectors.author;
-    context.userAuthor = vectors.userAuthor;
-    context.authorUser = vectors.authorUser;
+    context.userAuthor = vectors.pair?.userAuthor;
+    context.authorUser = vectors.pair?.authorUser;
     row.author = context.author;
     row.hash =
       this.#embedsAuthor && authorId !== undefined
@@ -246,16 +219,18 @@ export class FeatureReader {
   }
 
   #authorVectors(authorId: string): AuthorVectors {
-    const held = this.#shared.authors.get(authorId);
-    if (held !== undefined) return held;
     const view = this.#view as StateView;
-    const vectors = {
-      author: view.get("author", authorId),
-      userAuthor: view.get("user_author", pairKey(this.#userId, authorId)),
-      authorUser: view.get("user_author", pairKey(authorId, this.#userId)),
-    };
-    this.#shared.authors.set(authorId, vectors);
-    return vectors;
+    let held = this.#shared.authors.get(authorId);
+    if (held === undefined) {
+      held = { author: view.get("author", authorId), pair: undefined };
+      this.#shared.authors.set(authorId, held);
+    }
+    if (this.#readsPairs)
+      held.pair ??= {
+        userAuthor: view.get("user_author", pairKey(this.#userId, authorId)),
+        authorUser: view.get("user_author", pairKey(authorId, this.#userId)),
+      };
+    return held;
   }
 
   #loadPost(post: Float64Array | undefined): void {
@@ -359,11 +334,7 @@ const UNKNOWN_MEDIA = -1;
 /** Stands for an unknown author; no id is empty. */
 const NO_AUTHOR = "";
 
-const UNKNOWN_AUTHOR: AuthorVectors = {
-  author: undefined,
-  userAuthor: undefined,
-  authorUser: undefined,
-};
+const UNKNOWN_AUTHOR: AuthorVectors = { author: undefined, pair: undefined };
 
 interface AuthorRow {
   author: Float64Array | undefined;

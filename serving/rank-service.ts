@@ -97,11 +97,9 @@ async function rankWith(
       ? null
       : parts.pager.begin(call.requestId, ranking, items.length, owner, query.nowMs);
   for (const failure of answer.record.failures) parts.onDegraded(failure);
-  parts.after.begin(() => {
-    // Made now at the latest, so that the request's candidates are let go.
-    void ranking?.items;
-    return finish(answer).finally(release);
-  });
+  parts.after.begin(() => finish(answer).finally(release));
+  // Made now at the latest, so that the request's candidates are let go.
+  if (ranking !== undefined) parts.after.begin(async () => ranking.items);
   const response: RankResponse = {
     request_id: call.requestId,
     items: items.map((item, i) => wireItem(item, i + 1)),

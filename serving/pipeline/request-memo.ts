@@ -1,5 +1,5 @@
 import type { Entity, StateView } from "../../features/entities.ts";
-import { SharedReads } from "../../features/reader.ts";
+import { SharedReads } from "../../features/shared-reads.ts";
 
 /** What one request has read of the feature store, for its later stages: the store is too large for the processor's cache. */
 export class RequestMemo {
