@@ -3,7 +3,6 @@ import { type DatasetManifest, readManifest } from "../datasets/dataset.ts";
 import { datasetSplit, type TimeSplit, warmSplit } from "../datasets/split.ts";
 import { RoostError } from "../errors.ts";
 import type { Bundle, BundleManifest } from "../features/bundle.ts";
-import { checkBundle } from "../features/check-bundle.ts";
 import { adoptUnversioned, readChampion } from "../features/models/champion.ts";
 import { publishVersion, readVersion } from "../features/models/versions.ts";
 import { FEATURE_NAMES, schemaHash } from "../features/registry.ts";
@@ -15,8 +14,11 @@ import { datasetRows, usableFeatures } from "./dataset-rows.ts";
 import { HEAVY_IDS, type ViewerRates } from "./feature-sets.ts";
 import { finishedRankers } from "./finished-rankers.ts";
 import { rankerFeatures } from "./ranker-features.ts";
-import { measureBundle } from "./registry/measure-bundle.ts";
-import { promote } from "./registry/promote.ts";
+import {
+  promoteTrained,
+  type TrainedPromotion,
+  usableChampion,
+} from "./registry/promote-trained.ts";
 import { studentOf } from "./registry/student-of.ts";
 import { warmSource } from "./registry/warm-source.ts";
 import type { TowerLog } from "./tower-log.ts";
@@ -89,14 +91,6 @@ export interface TrainReport {
   readonly seconds: Readonly<Record<string, number>>;
 }
 
-/** What became of a version after its training. */
-export interface TrainedPromotion {
-  /** The stage's champion now. */
-  readonly champion: string;
-  /** Why it is another version than the trained one although `promote` was asked for. */
-  readonly refused?: string;
-}
-
 /** Replays a data set into rows, trains the asked rankers on the earlier and validates on the later ones, publishes. */
 export async function trainRankers(request: TrainRequest): Promise<TrainReport> {
   const manifest = readManifest(request.data);
@@ -163,7 +157,12 @@ export async function trainRankers(request: TrainRequest): Promise<TrainReport> 
       await finished?.note(kind, published);
       return published;
     });
-    promotions[kind] = await promoteTrained(request, kind, bundles[kind].version, rows.validation);
+    promotions[kind] = await promoteTrained(
+      request,
+      join(request.out, kind),
+      bundles[kind].version,
+      rows.validation,
+    );
   }
   const { curveDays = [] } = request;
   const curve = await timed("curve", () =>
@@ -368,54 +367,4 @@ async function teacherOf(
   if ((await usableChampion(stageDir)) === null) return undefined;
   const champion = await readChampion(stageDir);
   return champion.manifest.data.to_ms < untilMs ? champion : undefined;
-}
-
-/** The champion that can be served; null when there is none. */
-async function usableChampion(stageDir: string): Promise<string | null> {
-  try {
-    const { manifest } = await readChampion(stageDir);
-    checkBundle(manifest);
-    return manifest.version;
-  } catch (error) {
-    if (error instanceof RoostError && error.code === "BAD_BUNDLE") return null;
-    throw error;
-  }
-}
-
-async function promoteTrained(
-  request: TrainRequest,
-  kind: TrainedStage,
-  version: string,
-  validation: TrainingRows,
-): Promise<TrainedPromotion> {
-  const stageDir = join(request.out, kind);
-  const champion = await usableChampion(stageDir);
-  if (champion !== null && !request.promote) return { champion };
-  try {
-    const remeasured =
-      champion !== null && request.sinceMs !== undefined
-        ? await remeasure(stageDir, validation, request)
-        : undefined;
-    await promote({
-      stageDir,
-      version,
-      action: "train",
-      nowMs: request.nowMs,
-      ...(remeasured && { remeasured }),
-    });
-    return { champion: version };
-  } catch (error) {
-    if (!(error instanceof RoostError && error.code === "PROMOTION_REFUSED")) throw error;
-    return { champion: champion as string, refused: error.detail };
-  }
-}
-
-/** A warm start validates on days that the champion was never measured on: the gate needs both on the same rows. */
-async function remeasure(
-  stageDir: string,
-  validation: TrainingRows,
-  { seed, metricRounds = 200 }: TrainRequest,
-): Promise<BundleManifest> {
-  const { manifest, model } = await readChampion(stageDir);
-  return measureBundle(model, manifest, validation, { seed, rounds: Math.max(1, metricRounds) });
 }

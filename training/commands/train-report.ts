@@ -1,5 +1,6 @@
 import type { BundleManifest } from "../../features/bundle.ts";
-import type { TrainedPromotion, TrainReport } from "../train-rankers.ts";
+import type { TrainedPromotion } from "../registry/promote-trained.ts";
+import type { TrainReport } from "../train-rankers.ts";
 
 /** What was trained, as text. */
 export function trainReportText(report: TrainReport): string {
