@@ -1,4 +1,5 @@
 import type { Event, EventOf } from "../datasets/events.ts";
+import type { VectorCell } from "../features/entities.ts";
 
 /** What serving needs to know of a post without asking anybody. */
 export interface StoredPost {
@@ -20,6 +21,8 @@ export interface StoredPost {
   readonly quoteOfAuthorId: string | undefined;
   readonly topics: readonly string[];
   readonly safetyLabels: readonly string[];
+  /** Where the feature store had the post's vector when it was last read. */
+  vectorCell?: VectorCell | undefined;
 }
 
 /** A post as the store links it to others. */
@@ -140,7 +143,7 @@ export class PostStore {
     for (const { videos } of this.#authors.values())
       for (const post of videos) videoIds.add(post.postId);
     return {
-      posts: Array.from(this.#posts.values(), ({ parent, gone, ...post }) => post),
+      posts: Array.from(this.#posts.values(), ({ parent, gone, vectorCell, ...post }) => post),
       videoIds,
       tombstones: this.#tombstones,
       deletedAuthors: this.#deletedAuthors,
@@ -266,6 +269,7 @@ function heldPost(post: StoredPost): HeldPost {
     quoteOfAuthorId: post.quoteOfAuthorId,
     topics: post.topics,
     safetyLabels: post.safetyLabels,
+    vectorCell: undefined,
     parent: undefined,
     gone: false,
   };

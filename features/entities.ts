@@ -26,6 +26,16 @@ export const TOPICS_PER_POST = 4;
 /** Reads entity vectors. The result is not to be changed. */
 export interface StateView {
   get(entity: Entity, key: string): Float64Array | undefined;
+  /**
+   * What `get` gives, in a place that keeps up with the store. With `held`, an earlier answer for the same entity and key,
+   * nothing is looked up as long as that is still kept up. For stores in which looking up is the greater part of reading.
+   */
+  cell?(entity: Entity, key: string, held?: VectorCell): VectorCell;
+}
+
+/** Where a store keeps a vector; whether that is still so, only the store's `cell` knows. */
+export interface VectorCell {
+  readonly vector: Float64Array | undefined;
 }
 
 /** Reads and changes entity vectors. */

@@ -114,6 +114,38 @@ test("a random run of edits and deletes leaves the same as in the memory store, 
   for (const key of keys) expect(store.get("user_media", key)).toEqual(twin.get("user_media", key));
 });
 
+test("a cell keeps up with the store as long as the store says so, and is looked up again after that", async () => {
+  const store = await LmdbFeatureStore.open(root, 8);
+  const put = (position: number, key: string, value: number) =>
+    store.transaction(position, (state) => state.edit("post", key).fill(value));
+  await put(1, "1", 1);
+  const first = store.cell("post", "1");
+  expect(first.vector?.[0]).toBe(1);
+  const nothing = store.cell("post", "2");
+  expect(nothing.vector).toBeUndefined();
+  const commit = Promise.all([put(2, "1", 2), put(3, "2", 3)]);
+  // What is being committed is not seen before it is whole.
+  expect(store.cell("post", "1", first).vector?.[0]).toBe(1);
+  await commit;
+  expect(store.cell("post", "1", first)).toBe(first);
+  expect(first.vector?.[0]).toBe(2);
+  expect(store.cell("post", "2", nothing)).toBe(nothing);
+  expect(nothing.vector?.[0]).toBe(3);
+  await store.transaction(4, (state) => state.delete("post", "2"));
+  expect(store.cell("post", "2", nothing).vector).toBeUndefined();
+  // Two generations later the store has forgotten the cell, and does not tell it of what it commits.
+  for (let i = 10; i < 20; i++) store.get("post", String(i));
+  await put(5, "1", 5);
+  expect(first.vector?.[0]).toBe(2);
+  const second = store.cell("post", "1", first);
+  expect(second).not.toBe(first);
+  expect(second.vector?.[0]).toBe(5);
+  // A cell of another store is nothing to this one.
+  const other = await reopened();
+  expect(other.cell("post", "1", second)).not.toBe(second);
+  expect(other.cell("post", "1", second).vector?.[0]).toBe(5);
+});
+
 test("a process that is killed at any moment leaves vectors and position of one and the same transaction", async () => {
   const script = join(import.meta.dirname, "lmdb-store.crash.ts");
   let last = 0;

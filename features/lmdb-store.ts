@@ -1,5 +1,5 @@
 import type { Database, RootDatabase } from "lmdb";
-import type { Entity, StateEditor } from "./entities.ts";
+import type { Entity, StateEditor, VectorCell } from "./entities.ts";
 import { ENTITIES } from "./entities.ts";
 import { StagedState } from "./memory-store.ts";
 import { LAYOUT_HASH } from "./registry.ts";
@@ -21,7 +21,7 @@ export class LmdbFeatureStore implements FeatureStore {
   readonly #meta: Database<string | number, string>;
   readonly #cache: VectorCache;
   /** Old vectors of what is being committed: LMDB may show a commit before its promise resolves. */
-  #committing: VectorCache | undefined;
+  #committing: Map<Entity, Map<string, VectorCell>> | undefined;
   #tail: Promise<unknown> = Promise.resolve();
   #position: number;
 
@@ -55,12 +55,20 @@ export class LmdbFeatureStore implements FeatureStore {
   }
 
   get(entity: Entity, key: string): Float64Array | undefined {
-    const cached = this.#committing?.get(entity, key) ?? this.#cache.get(entity, key);
-    if (cached !== undefined) return cached === ABSENT ? undefined : cached;
+    return (this.#committing?.get(entity)?.get(key) ?? this.#cached(entity, key)).vector;
+  }
+
+  cell(entity: Entity, key: string, held?: VectorCell): VectorCell {
+    // While a commit runs a cell still has what was before.
+    if (held !== undefined && this.#cache.keeps(held)) return held;
+    return this.#committing?.get(entity)?.get(key) ?? this.#cached(entity, key);
+  }
+
+  #cached(entity: Entity, key: string): VectorCell {
+    const cached = this.#cache.get(entity, key);
+    if (cached !== undefined) return cached;
     const bytes = this.#vectors.get(entity)?.getBinary(storedKey(key));
-    const vector = bytes === undefined ? undefined : decode(bytes);
-    this.#cache.set(entity, key, vector ?? ABSENT);
-    return vector;
+    return this.#cache.set(entity, key, bytes === undefined ? undefined : decode(bytes));
   }
 
   transaction(position: number, change: (state: StateEditor) => void): Promise<void> {
@@ -73,9 +81,12 @@ export class LmdbFeatureStore implements FeatureStore {
   async #commit(position: number, change: (state: StateEditor) => void): Promise<void> {
     const staged = new StagedState(this, (entity) => this.#keys(entity));
     change(staged);
-    const before = new VectorCache(Number.POSITIVE_INFINITY);
-    for (const [entity, vectors] of staged.edited)
-      for (const key of vectors.keys()) before.set(entity, key, this.get(entity, key) ?? ABSENT);
+    const before = new Map<Entity, Map<string, VectorCell>>();
+    for (const [entity, vectors] of staged.edited) {
+      const cells = new Map<string, VectorCell>();
+      for (const key of vectors.keys()) cells.set(key, { vector: this.get(entity, key) });
+      before.set(entity, cells);
+    }
     this.#committing = before;
     try {
       // A plain transaction keeps the puts before one that fails; a child transaction drops them.
@@ -90,7 +101,7 @@ export class LmdbFeatureStore implements FeatureStore {
         this.#meta.put("position", position);
       });
       for (const [entity, vectors] of staged.edited)
-        for (const [key, vector] of vectors) this.#cache.set(entity, key, vector ?? ABSENT);
+        for (const [key, vector] of vectors) this.#cache.set(entity, key, vector);
       this.#position = position;
     } finally {
       this.#committing = undefined;
@@ -147,9 +158,6 @@ export class LmdbFeatureStore implements FeatureStore {
   }
 }
 
-/** Marks a key that LMDB is known not to have. */
-const ABSENT = new Float64Array(0);
-
 /** LMDB refuses empty keys, and the token entity has one: every key gets a prefix. */
 const storedKey = (key: string): string => `k${key}`;
 
@@ -163,7 +171,23 @@ function decode(bytes: Uint8Array): Float64Array {
   return vector;
 }
 
-/** A bounded cache that forgets by generations: cheaper than exact LRU and nearly as good. */
+type Cells = Readonly<Record<Entity, Map<string, Cell>>>;
+
+class Cell implements VectorCell {
+  vector: Float64Array | undefined;
+  /** The generation that it belongs to. */
+  young: Cells;
+
+  constructor(vector: Float64Array | undefined, young: Cells) {
+    this.vector = vector;
+    this.young = young;
+  }
+}
+
+/**
+ * A bounded cache that forgets by generations: cheaper than exact LRU and nearly as good. Keys that LMDB is known not to
+ * have count too.
+ */
 class VectorCache {
   readonly #limit: number;
   #young = emptyMaps();
@@ -175,28 +199,42 @@ class VectorCache {
     this.#limit = Math.max(1, Math.floor(entries / 2));
   }
 
-  get(entity: Entity, key: string): Float64Array | undefined {
+  /** Whether a cell is this cache's and young: an old one may be forgotten without notice. */
+  keeps(cell: VectorCell): boolean {
+    return (cell as Partial<Cell>).young === this.#young;
+  }
+
+  get(entity: Entity, key: string): Cell | undefined {
     const young = this.#young[entity].get(key);
     if (young !== undefined) return young;
     const old = this.#old[entity].get(key);
-    if (old !== undefined) this.set(entity, key, old);
+    if (old !== undefined) this.#rejuvenate(entity, key, old);
     return old;
   }
 
-  set(entity: Entity, key: string, vector: Float64Array): void {
-    const vectors = this.#young[entity];
-    const held = vectors.size;
-    vectors.set(key, vector);
-    this.#added += vectors.size - held;
-    if (this.#added < this.#limit) return;
+  set(entity: Entity, key: string, vector: Float64Array | undefined): Cell {
+    const held = this.get(entity, key);
+    if (held !== undefined) {
+      held.vector = vector;
+      return held;
+    }
+    const cell = new Cell(vector, this.#young);
+    this.#rejuvenate(entity, key, cell);
+    return cell;
+  }
+
+  #rejuvenate(entity: Entity, key: string, cell: Cell): void {
+    cell.young = this.#young;
+    this.#young[entity].set(key, cell);
+    if (++this.#added < this.#limit) return;
     this.#old = this.#young;
     this.#young = emptyMaps();
     this.#added = 0;
   }
 }
 
-const emptyMaps = (): Record<Entity, Map<string, Float64Array>> =>
-  Object.fromEntries(ENTITIES.map((entity) => [entity, new Map<string, Float64Array>()])) as Record<
+const emptyMaps = (): Cells =>
+  Object.fromEntries(ENTITIES.map((entity) => [entity, new Map<string, Cell>()])) as Record<
     Entity,
-    Map<string, Float64Array>
+    Map<string, Cell>
   >;

@@ -14,6 +14,17 @@ export interface Inference {
     n: number,
     signal: AbortSignal,
   ): Promise<Float32Array>;
+  /**
+   * Says that the first `ready` rows of a run to come stand in its matrices, which are as long as n rows and are handed to
+   * `run` as they are: it may begin with those. Nothing is lost when the run never comes.
+   */
+  offer?(
+    features: Float32Array,
+    ids: Int32Array,
+    n: number,
+    ready: number,
+    signal: AbortSignal,
+  ): void;
   /** Ends the workers; runs under way are refused with NOT_READY. */
   close(): Promise<void>;
 }

@@ -5,7 +5,7 @@ import type { Inference } from "./inference.ts";
 import { checkMatrices, checkOutputs, signatureProblem } from "./signature.ts";
 
 /** Rows of one call: so many take a small model about half a millisecond, in which the event loop stands still. */
-const ROWS_PER_CALL = 1024;
+const ROWS_PER_CALL = 2048;
 /** Errors come back as exceptions; what onnxruntime prints beside them would bypass the log. */
 const QUIET = 4;
 

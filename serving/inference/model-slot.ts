@@ -3,6 +3,7 @@ import type { Bundle, BundleManifest } from "../../features/bundle.ts";
 import type { Inference, ServedModel } from "./inference.ts";
 import { InferencePool, type InferencePoolOptions } from "./inference-pool.ts";
 import { InlineSession } from "./inline-session.ts";
+import { SharedInference } from "./shared-inference.ts";
 
 /** A model that stays until `release` is called, also when another takes its place meanwhile. */
 export interface ModelLease extends ServedModel {
@@ -86,9 +87,11 @@ export class ModelSlot {
   async #replace(bundle: Bundle): Promise<void> {
     const { manifest } = bundle;
     if (this.#current?.manifest.version === manifest.version) return;
-    const inference = (await this.#inline(bundle)) ?? (await this.#pool(bundle));
+    const use = { leases: 0, retired: false };
+    const inference =
+      (await this.#inline(bundle)) ?? (await this.#pool(bundle, () => use.leases === 1));
     const old = this.#current;
-    this.#current = { manifest, inference, leases: 0, retired: false };
+    this.#current = Object.assign(use, { manifest, inference });
     if (old === undefined) return;
     old.retired = true;
     this.#endIfUnused(old);
@@ -99,31 +102,31 @@ export class ModelSlot {
     const { manifest } = bundle;
     if (manifest.parameters > (this.#options.inlineParameters ?? 0)) return undefined;
     const session = await InlineSession.start(bundle);
-    let fastestMs = Number.POSITIVE_INFINITY;
     try {
-      for (let run = 0; run < TIMED_RUNS; run++) {
-        const startedAt = performance.now();
-        await warmUp(session, manifest, 1);
-        fastestMs = Math.min(fastestMs, performance.now() - startedAt);
-      }
+      if ((await timed(session, manifest)) <= INLINE_MS) return session;
     } catch (error) {
       await session.close();
       throw error;
     }
-    if (fastestMs <= INLINE_MS) return session;
     await session.close();
     return undefined;
   }
 
-  async #pool(bundle: Bundle): Promise<Inference> {
+  /** @param alone whether one request only holds the model */
+  async #pool(bundle: Bundle, alone: () => boolean): Promise<Inference> {
+    const workers = Math.max(1, this.#options.workers);
     const pool = await InferencePool.start(bundle, this.#options);
     try {
-      await warmUp(pool, bundle.manifest, Math.max(1, this.#options.workers));
+      await warmUp(pool, bundle.manifest, workers);
+      return await SharedInference.start(
+        bundle,
+        { pool, workers, alone },
+        async (session) => (await timed(session, bundle.manifest)) / WARM_UP_ROWS,
+      );
     } catch (error) {
       await pool.close();
       throw error;
     }
-    return pool;
   }
 
   #endIfUnused(held: Held): void {
@@ -132,6 +135,17 @@ export class ModelSlot {
     this.#closing.add(closing);
     void closing.finally(() => this.#closing.delete(closing));
   }
+}
+
+/** The milliseconds of the fastest of a few runs of WARM_UP_ROWS rows. */
+async function timed(session: InlineSession, manifest: BundleManifest): Promise<number> {
+  let fastestMs = Number.POSITIVE_INFINITY;
+  for (let run = 0; run < TIMED_RUNS; run++) {
+    const startedAt = performance.now();
+    await warmUp(session, manifest, 1);
+    fastestMs = Math.min(fastestMs, performance.now() - startedAt);
+  }
+  return fastestMs;
 }
 
 /**

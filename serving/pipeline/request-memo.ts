@@ -34,9 +34,11 @@ const newReads = (position: number, view: StateView): Reads => ({
 class AuthorsRemembered implements StateView {
   readonly #store: StateView;
   readonly #authors = new Map<string, Float64Array | null>();
+  declare readonly cell?: NonNullable<StateView["cell"]>;
 
   constructor(store: StateView) {
     this.#store = store;
+    if (store.cell) this.cell = store.cell.bind(store);
   }
 
   get(entity: Entity, key: string): Float64Array | undefined {
