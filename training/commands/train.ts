@@ -29,7 +29,7 @@ function passes(text: string): number {
   return value;
 }
 
-function width(text: string): number {
+function share(text: string): number {
   const value = Number(text);
   if (!(value > 0 && value <= 1))
     throw new InvalidArgumentError("must be a number above 0, at most 1");
@@ -57,6 +57,7 @@ interface TrainFlags {
   rankers?: TrainedStage[];
   viewerRates?: ViewerRates;
   positionWeights?: boolean;
+  rareNegatives?: number;
   seed: number;
   threads: number;
   members: number;
@@ -87,7 +88,7 @@ export function trainCommand(): Command {
       "--student-of <version>",
       "train the heavy ranker on what this one predicts as well as on the labels",
     )
-    .option("--width <share>", "with --student-of: its layers' width by the teacher's", width, 0.5)
+    .option("--width <share>", "with --student-of: its layers' width by the teacher's", share, 0.5)
     .option("--rankers <list>", `some of ${STAGES.join(",")}; all that suit when not given`, stages)
     .addOption(
       new Option(
@@ -103,6 +104,11 @@ export function trainCommand(): Command {
       "--passes <n>",
       "passes of two_tower over what was welcomed; without it as many as half a minute allows",
       passes,
+    )
+    .option(
+      "--rare-negatives <share>",
+      "share of rare heads' negatives that each step learns from; predictions stay those of all",
+      share,
     )
     .option("--position-weights", "weigh rows by how seldom their position is looked at")
     .option("--curve <days>", "also train heavy on the last 1,2,4 … days each", dayList)
@@ -139,7 +145,11 @@ export function trainCommand(): Command {
         ...(flags.positionWeights === undefined ? {} : { positionWeights: true }),
         seed: flags.seed,
         threads: flags.threads,
-        options: { engine: flags.engine, heavy: { members: flags.members } },
+        options: {
+          engine: flags.engine,
+          heavy: { members: flags.members },
+          ...(flags.rareNegatives !== undefined && { fit: { rareNegatives: flags.rareNegatives } }),
+        },
         ...(flags.passes === undefined
           ? {}
           : { towers: { passes: flags.passes, maxSteps: Number.MAX_SAFE_INTEGER } }),

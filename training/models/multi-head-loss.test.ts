@@ -38,3 +38,23 @@ test("loss, gradient and outputs follow cross-entropy and Poisson deviance, weig
   expect(results.outputs?.[3]).toBeCloseTo(300, 3);
   await session.release();
 });
+
+test("the logit of a head of whose negatives a share is fed stays that of all rows", async () => {
+  const raw = input("raw", ["n", 2]);
+  const loss = multiHeadLoss(raw, ["binary", "binary"], undefined, undefined, [0.1, 1]);
+  const [gradient] = gradients(loss, [raw]) as [Value];
+  const session = await onnxSession(toOnnx({ outputs: { gradient } }), 1);
+  // 1 positive of 200 rows, of which 20 stand for the 199 negatives: the best logit is that of 1 : 199.
+  const negatives = 19.9;
+  const best = Math.log(1 / 199);
+  const results = await session.run({
+    raw: { data: Float32Array.of(best, best, best, best), shape: [2, 2] },
+    labels: { data: Float32Array.of(1, 1, 0, 0), shape: [2, 2] },
+    label_weights: { data: Float32Array.of(1, 1, negatives, 199), shape: [2, 2] },
+  });
+  const g = results.gradient as Float32Array;
+  expect((g[0] as number) + (g[2] as number)).toBeCloseTo(0, 5);
+  expect((g[1] as number) + (g[3] as number)).toBeCloseTo(0, 4);
+  expect(g[0]).toBeCloseTo(1 / (1 + negatives) - 1, 5);
+  await session.release();
+});

@@ -23,6 +23,8 @@ export interface BatchOptions {
   readonly kinds: readonly HeadKind[];
   /** Loss weight per head; 0 masks it. */
   readonly headWeights: Float32Array;
+  /** Share of each head's negatives that gets a weight, drawn anew at each step. Default: all. */
+  readonly negatives?: Float32Array | undefined;
   readonly embeddings?: IdEmbeddings | undefined;
   /** Width and drop share of the dropout input, if the graph has one. */
   readonly dropout?: { readonly width: number; readonly rate: number } | undefined;
@@ -77,10 +79,11 @@ export class Batch {
    * batch's rows, so the loss is a mean. What is random depends on seed and step only.
    */
   fill(rows: TrainingRows, order: Int32Array, from: number, seed: number, step: number): void {
-    const { columns, kinds, headWeights, embeddings, dropout } = this.#options;
+    const { columns, kinds, headWeights, negatives, embeddings, dropout } = this.#options;
     const [d, heads, ids] = [columns.length, kinds.length, rows.idNames.length];
     const whole = isWhole(rows, columns);
     const draws = random(seed, "step", step);
+    const kept = random(seed, "negatives", step);
     for (let i = 0; i < this.size; i++) {
       const row = order[from + i] as number;
       copyFeatures(rows, row, columns, whole, this.#features, i * d);
@@ -89,7 +92,9 @@ export class Batch {
         const label = rows.labels[row * heads + h] as number;
         const at = i * heads + h;
         const observed = !Number.isNaN(label);
-        this.#weights[at] = observed ? rowWeight * (headWeights[h] as number) : 0;
+        const share = negatives?.[h] ?? 1;
+        const fed = observed && (share === 1 || label > 0 || kept.next() < share);
+        this.#weights[at] = fed ? rowWeight * (headWeights[h] as number) : 0;
         if (!observed) this.#labels[at] = 0;
         else if (kinds[h] === "continuous")
           this.#labels[at] = Math.min(label, AMOUNT_CAP) / AMOUNT_UNIT;

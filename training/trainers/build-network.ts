@@ -28,6 +28,8 @@ interface NetworkRequest {
   readonly seed: number;
   /** Kept from a model that training goes on from, instead of being taken from `train`. */
   readonly kept?: KeptConstants | undefined;
+  /** Share of each head's negatives that training feeds. Default: all. */
+  readonly negatives?: Float32Array;
 }
 
 /** What is decided once for a model and all that are warm-started from it. */
@@ -78,7 +80,7 @@ export function logisticNetwork(request: NetworkRequest): RankerNetwork {
     kinds,
     statistics,
     parameters,
-    loss: multiHeadLoss(raw, kinds),
+    loss: multiHeadLoss(raw, kinds, undefined, undefined, request.negatives),
     raw,
     outputs: headOutputs(raw, kinds),
   };
@@ -136,7 +138,7 @@ export function heavyNetwork(request: NetworkRequest, options: HeavyOptions): Ra
     towers,
     parameters,
     // Each member learns as if it were alone.
-    loss: sum(training.map((raw) => multiHeadLoss(raw, kinds, labels, weights))),
+    loss: sum(training.map((raw) => multiHeadLoss(raw, kinds, labels, weights, request.negatives))),
     raw: mean(network(embedded)),
     outputs: headOutputs(mean(network(served)), kinds),
     ...(embeddings && embedded && { embeddings, embedded }),

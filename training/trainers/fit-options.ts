@@ -36,5 +36,10 @@ export const FitOptions = z.strictObject({
    * say, 1 makes all heads equally loud and the trunk noisy.
    */
   headBalance: z.number().min(0).max(1).default(0.25),
+  /**
+   * Share of a rare head's negatives that a step learns from, drawn anew each time; 1 = all. Outputs stay those of all
+   * rows: see `multiHeadLoss`.
+   */
+  rareNegatives: z.number().gt(0).max(1).default(1),
 });
 export type FitOptions = z.infer<typeof FitOptions>;

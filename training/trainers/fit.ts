@@ -47,6 +47,8 @@ export interface FitRequest {
   readonly validation: TrainingRows;
   /** Loss weight per head; 0 masks a head. */
   readonly headWeights: Float32Array;
+  /** As the network's loss has them; see `NetworkTrainerRequest`. */
+  readonly negatives?: Float32Array | undefined;
   readonly seed: number;
   readonly options: FitOptions;
   readonly onProgress?: ((progress: FitProgress) => void) | undefined;
@@ -104,6 +106,7 @@ export async function fitNetwork(request: FitRequest): Promise<FitResult> {
     engine,
     train,
     headWeights: request.headWeights,
+    negatives: request.negatives,
     size,
     seed,
     adam: { ...options, weightDecay: options.totalDecay / totalRate },

@@ -72,6 +72,27 @@ test("the light ranker recovers a planted logistic model: its probabilities are 
   await model.close();
 });
 
+test("a rare head that learns from a tenth of its negatives predicts the rate of all rows before calibration", async () => {
+  const rare: PlantedHead = { name: "share", truth: (x) => -6 + (x[0] as number) };
+  const rows = plantedRows({ n: 40_000, features: 3, heads: [rare, linear], seed: 9 });
+  const request = split(rows);
+  const model = await train({
+    kind: "light",
+    ...request,
+    options: { fit: { batchSize: 256, rareNegatives: 0.1 } },
+  });
+  const outputs = await model.outputs(request.validation);
+  let [predicted, happened] = [0, 0];
+  for (let row = 0; row < request.validation.n; row++) {
+    predicted += 1 / (1 + Math.exp(-(outputs[2 * row] as number)));
+    happened += 1 / (1 + Math.exp(6 - (request.validation.features[3 * row] as number)));
+  }
+  expect(predicted / happened).toBeGreaterThan(0.7);
+  expect(predicted / happened).toBeLessThan(1.4);
+  expect(await headAuc(model, request.validation, "share")).toBeGreaterThan(0.65);
+  await model.close();
+});
+
 test("the heavy ranker learns an interaction that logistic regression cannot", async () => {
   const rows = plantedRows({ n: 30_000, features: 6, heads: [interaction, linear], seed: 2 });
   const request = split(rows);

@@ -78,7 +78,8 @@ export async function trainRanker(request: TrainRankerRequest): Promise<TrainedM
   const heavyOptions =
     warm && kind === "heavy" ? warmHeavyOptions(warm) : parse(HeavyOptions, given.heavy ?? {});
   const featureNames = warm?.manifest.features ?? featureSubset ?? train.featureNames;
-  const base = { train, featureNames, heads: seen, seed, kept: warm?.state.kept };
+  const negatives = fedNegatives(seen, fitOptions.rareNegatives);
+  const base = { train, featureNames, heads: seen, seed, kept: warm?.state.kept, negatives };
   const network = kind === "heavy" ? heavyNetwork(base, heavyOptions) : logisticNetwork(base);
   if (warm) restoreWarm(network, warm);
   const heads = warm ? jointHeads(seen, warm) : seen;
@@ -89,6 +90,7 @@ export async function trainRanker(request: TrainRankerRequest): Promise<TrainedM
     train: request.teacher ? await softLabels(train, request.teacher) : train,
     validation,
     headWeights: headLossWeights(seen, fitOptions.headBalance),
+    negatives,
     seed,
     options: fitOptions,
     onProgress: request.onProgress,
@@ -201,6 +203,16 @@ export function headLossWeights(heads: readonly HeadStatistics[], balance: numbe
     const entropy = -(rate * Math.log(rate) + (1 - rate) * Math.log(1 - rate));
     return (COMMON_ENTROPY / entropy) ** balance;
   });
+}
+
+/** Binary heads that happen on fewer impressions than this are rare. */
+const RARE = 0.01;
+
+/** Share of each head's negatives that is learned from: `share` of rare heads, all of the others. */
+export function fedNegatives(heads: readonly HeadStatistics[], share: number): Float32Array {
+  return Float32Array.from(heads, ({ kind, mean, positives }) =>
+    kind === "binary" && positives > 0 && mean < RARE ? share : 1,
+  );
 }
 
 function checkSplit(train: TrainingRows, validation: TrainingRows): void {

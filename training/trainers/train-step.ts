@@ -12,6 +12,8 @@ export interface NetworkTrainerRequest {
   readonly train: TrainingRows;
   /** Loss weight per head; 0 masks a head. */
   readonly headWeights: Float32Array;
+  /** Share of each head's negatives that a step learns from: those of the network's loss. Default: all. */
+  readonly negatives?: Float32Array | undefined;
   /** Rows per step. */
   readonly size: number;
   readonly seed: number;
@@ -29,7 +31,7 @@ export class NetworkTrainer {
   readonly #feeds: Readonly<Record<string, Fed>>;
 
   private constructor(request: NetworkTrainerRequest, step: TrainingStep) {
-    const { network, train, headWeights, size, seed } = request;
+    const { network, train, headWeights, negatives, size, seed } = request;
     this.#request = request;
     this.#step = step;
     const parameters: Record<string, Fed> = {};
@@ -47,6 +49,7 @@ export class NetworkTrainer {
         columns: featureColumns(train, network.featureNames),
         kinds: network.kinds,
         headWeights,
+        negatives,
         embeddings: network.embeddings,
         dropout: network.dropout,
       },
