@@ -209,6 +209,7 @@ export class PostStore {
     post.gone = true;
     // Else a thread of forgotten posts would hang on its last reply.
     post.parent = undefined;
+    post.vectorCell = undefined;
   }
 
   #insert(post: HeldPost, video: boolean): void {

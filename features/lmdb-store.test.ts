@@ -123,10 +123,21 @@ test("a cell keeps up with the store as long as the store says so, and is looked
   expect(first.vector?.[0]).toBe(1);
   const nothing = store.cell("post", "2");
   expect(nothing.vector).toBeUndefined();
-  const commit = Promise.all([put(2, "1", 2), put(3, "2", 3)]);
-  // What is being committed is not seen before it is whole.
+  let changed: () => void = () => {};
+  const underway = new Promise<void>((resolve) => {
+    changed = resolve;
+  });
+  const commit = store.transaction(2, (state) => {
+    state.edit("post", "1").fill(2);
+    changed();
+  });
+  await underway;
+  // What is being committed is not seen before it is whole, whoever asks.
+  expect(store.position).toBe(1);
   expect(store.cell("post", "1", first).vector?.[0]).toBe(1);
+  expect(store.cell("post", "1").vector?.[0]).toBe(1);
   await commit;
+  await put(3, "2", 3);
   expect(store.cell("post", "1", first)).toBe(first);
   expect(first.vector?.[0]).toBe(2);
   expect(store.cell("post", "2", nothing)).toBe(nothing);

@@ -5,7 +5,10 @@ import { StagedState } from "./memory-store.ts";
 import { LAYOUT_HASH } from "./registry.ts";
 import type { FeatureStore } from "./store.ts";
 
-/** Vectors kept decoded in front of LMDB. At about 0.5 KB a vector this is at most some 150 MB. */
+/**
+ * Vectors kept decoded in front of LMDB. At about 0.5 KB a vector this is at most some 150 MB, and as much again for a
+ * million posts whose cells are held.
+ */
 const DEFAULT_CACHE_ENTRIES = 300_000;
 
 const BULK_PUTS = 50_000;
@@ -154,6 +157,7 @@ export class LmdbFeatureStore implements FeatureStore {
   async #reset(): Promise<void> {
     for (const db of this.#vectors.values()) await db.clearAsync();
     await this.#meta.clearAsync();
+    this.#cache.clear();
     this.#position = 0;
   }
 }
@@ -173,14 +177,16 @@ function decode(bytes: Uint8Array): Float64Array {
 
 type Cells = Readonly<Record<Entity, Map<string, Cell>>>;
 
+/** Stands for one generation of one cache; not its maps, which a cell that somebody holds would keep alive. */
+class Generation {}
+
 class Cell implements VectorCell {
   vector: Float64Array | undefined;
-  /** The generation that it belongs to. */
-  young: Cells;
+  generation: Generation;
 
-  constructor(vector: Float64Array | undefined, young: Cells) {
+  constructor(vector: Float64Array | undefined, generation: Generation) {
     this.vector = vector;
-    this.young = young;
+    this.generation = generation;
   }
 }
 
@@ -192,6 +198,7 @@ class VectorCache {
   readonly #limit: number;
   #young = emptyMaps();
   #old = emptyMaps();
+  #generation = new Generation();
   /** Number of young vectors. */
   #added = 0;
 
@@ -201,7 +208,7 @@ class VectorCache {
 
   /** Whether a cell is this cache's and young: an old one may be forgotten without notice. */
   keeps(cell: VectorCell): boolean {
-    return (cell as Partial<Cell>).young === this.#young;
+    return (cell as Partial<Cell>).generation === this.#generation;
   }
 
   get(entity: Entity, key: string): Cell | undefined {
@@ -218,17 +225,25 @@ class VectorCache {
       held.vector = vector;
       return held;
     }
-    const cell = new Cell(vector, this.#young);
+    const cell = new Cell(vector, this.#generation);
     this.#rejuvenate(entity, key, cell);
     return cell;
   }
 
+  clear(): void {
+    this.#begin(emptyMaps());
+  }
+
   #rejuvenate(entity: Entity, key: string, cell: Cell): void {
-    cell.young = this.#young;
+    cell.generation = this.#generation;
     this.#young[entity].set(key, cell);
-    if (++this.#added < this.#limit) return;
-    this.#old = this.#young;
+    if (++this.#added === this.#limit) this.#begin(this.#young);
+  }
+
+  #begin(old: Cells): void {
+    this.#old = old;
     this.#young = emptyMaps();
+    this.#generation = new Generation();
     this.#added = 0;
   }
 }

@@ -1,7 +1,8 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { RoostError } from "../../errors.ts";
 import { assign } from "../assignment/assign.ts";
 import { loadExperiments } from "../assignment/config.ts";
 import { conformance } from "../assignment/conformance.ts";
@@ -11,7 +12,7 @@ import { bucket } from "../assignment/hash.ts";
  * How many of GrowthBook's published cases pass, by section, and what an assignment costs beside a bare hash.
  * Exit code 1 when a case fails or the cases cannot be read.
  */
-const USAGE = "usage: node --import tsx experiments/benches/growthbook.ts [--cases FILE] [--json]";
+const USAGE = "usage: roost bench growthbook [--cases FILE] [--json]";
 
 interface Figure {
   readonly name: string;
@@ -106,6 +107,11 @@ function main(): void {
     console.log(USAGE);
     return;
   }
+  if (!existsSync(values.cases))
+    throw new RoostError(
+      "BAD_ARGUMENT",
+      `there is no ${values.cases}: name GrowthBook's test cases, cases.json of its SDKs, by --cases`,
+    );
   const cases = JSON.parse(readFileSync(values.cases, "utf8")) as Record<string, unknown>;
   const sections = conformance(cases);
   const figures: Figure[] = sections.map(({ section, passed, total }) => ({
@@ -148,6 +154,10 @@ function main(): void {
 try {
   main();
 } catch (error) {
-  console.error(`${error instanceof Error ? error.message : error}\n${USAGE}`);
+  console.error(
+    error instanceof RoostError
+      ? `roost: ${error.message}; ${error.remedy}`
+      : `${error instanceof Error ? error.message : error}\n${USAGE}`,
+  );
   process.exitCode = 1;
 }

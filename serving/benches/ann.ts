@@ -38,8 +38,12 @@ const ADD_BATCH = 64;
 const HOUR_MS = 3_600_000;
 const CANDIDATES_PER_RESULT = 1.6;
 
+const USAGE =
+  "usage: roost bench ann [--data DIR] [--models DIR] [--posts N (100000)] [--seconds N (20)] [--data-dir DIR (.roost)] [--json]";
+
 const { values: flags } = parseArgs({
   options: {
+    help: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     data: { type: "string" },
     models: { type: "string" },
@@ -58,6 +62,10 @@ interface Vectors {
 }
 
 async function main(): Promise<void> {
+  if (flags.help) {
+    process.stdout.write(`${USAGE}\n`);
+    return;
+  }
   const space = join(flags["data-dir"], "bench-ann");
   await mkdir(space, { recursive: true });
   const data = flags.data ?? prepare(join(space, "demo"));

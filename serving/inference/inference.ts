@@ -16,7 +16,7 @@ export interface Inference {
   ): Promise<Float32Array>;
   /**
    * Says that the first `ready` rows of a run to come stand in its matrices, which are as long as n rows and are handed to
-   * `run` as they are: it may begin with those. Nothing is lost when the run never comes.
+   * `run` as they are: it may begin with those, which is work for nothing when the run never comes.
    */
   offer?(
     features: Float32Array,

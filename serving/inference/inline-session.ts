@@ -4,14 +4,14 @@ import type { Bundle, BundleManifest } from "../../features/bundle.ts";
 import type { Inference } from "./inference.ts";
 import { checkMatrices, checkOutputs, signatureProblem } from "./signature.ts";
 
-/** Rows of one call: so many take a small model about half a millisecond, in which the event loop stands still. */
+/** Rows of one call: so many take a small model about a millisecond, in which the event loop stands still. */
 const ROWS_PER_CALL = 2048;
 /** Errors come back as exceptions; what onnxruntime prints beside them would bypass the log. */
 const QUIET = 4;
 
 /**
  * A small model on the calling thread: for one that answers sooner than its rows could be handed to a worker. It yields
- * between calls of 1,024 rows.
+ * between calls of 2,048 rows.
  */
 export class InlineSession implements Inference {
   readonly #manifest: BundleManifest;

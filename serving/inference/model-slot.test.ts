@@ -181,3 +181,35 @@ test("a small model runs on the calling thread, one that is small and slow in a 
     expect((await ask(slot)).output).toBe(1);
   }
 });
+
+test("the thread helps a request that holds the model alone, also beside a model that is being replaced", async () => {
+  const posted: number[] = [];
+  const slot = new ModelSlot({
+    workers: 1,
+    startSession: (settings) => {
+      const worker = startSession(settings);
+      const post = worker.postMessage.bind(worker);
+      worker.postMessage = (message: unknown) => {
+        posted.push((message as { n?: number }).n ?? 0);
+        post(message);
+      };
+      return worker;
+    },
+  });
+  slots.push(slot);
+  const run = async (): Promise<number | undefined> => {
+    const lease = slot.lease();
+    posted.length = 0;
+    await lease?.inference.run(new Float32Array(400), NO_IDS, 400, NEVER);
+    lease?.release();
+    return posted[0];
+  };
+  await slot.replace(constant(1));
+  expect(await run()).toBe(220);
+  const other = slot.lease();
+  expect(await run()).toBe(400);
+  await slot.replace(constant(2));
+  expect(await run()).toBe(400);
+  other?.release();
+  expect(await run()).toBe(220);
+});

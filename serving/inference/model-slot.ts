@@ -29,13 +29,16 @@ const TIMED_RUNS = 5;
 /**
  * The place of one model. A new bundle is loaded by new workers beside the old ones and takes over when it has answered
  * once; the old workers end when the last request that began with them is done. A worker's session is never reloaded in
- * place: onnxruntime has been reported to leak then, which only small models on the calling thread are left to.
+ * place: onnxruntime has been reported to leak then, which models on the calling thread, small ones and those that it shares,
+ * are left to.
  */
 export class ModelSlot {
   readonly #options: ModelSlotOptions;
   #current: Held | undefined;
   #replacing: Promise<unknown> = Promise.resolve();
   readonly #closing = new Set<Promise<void>>();
+  /** Of the model in place and of those that it has taken the place of. */
+  #leases = 0;
 
   constructor(options: ModelSlotOptions) {
     this.#options = options;
@@ -51,6 +54,7 @@ export class ModelSlot {
     const held = this.#current;
     if (held === undefined) return undefined;
     held.leases++;
+    this.#leases++;
     let released = false;
     return {
       manifest: held.manifest,
@@ -59,6 +63,7 @@ export class ModelSlot {
         if (released) return;
         released = true;
         held.leases--;
+        this.#leases--;
         this.#endIfUnused(held);
       },
     };
@@ -87,11 +92,9 @@ export class ModelSlot {
   async #replace(bundle: Bundle): Promise<void> {
     const { manifest } = bundle;
     if (this.#current?.manifest.version === manifest.version) return;
-    const use = { leases: 0, retired: false };
-    const inference =
-      (await this.#inline(bundle)) ?? (await this.#pool(bundle, () => use.leases === 1));
+    const inference = (await this.#inline(bundle)) ?? (await this.#pool(bundle));
     const old = this.#current;
-    this.#current = Object.assign(use, { manifest, inference });
+    this.#current = { manifest, inference, leases: 0, retired: false };
     if (old === undefined) return;
     old.retired = true;
     this.#endIfUnused(old);
@@ -112,17 +115,18 @@ export class ModelSlot {
     return undefined;
   }
 
-  /** @param alone whether one request only holds the model */
-  async #pool(bundle: Bundle, alone: () => boolean): Promise<Inference> {
-    const workers = Math.max(1, this.#options.workers);
+  async #pool(bundle: Bundle): Promise<Inference> {
+    const { workers, threadsPerRun = 1 } = this.#options;
     const pool = await InferencePool.start(bundle, this.#options);
     try {
-      await warmUp(pool, bundle.manifest, workers);
-      return await SharedInference.start(
-        bundle,
-        { pool, workers, alone },
-        async (session) => (await timed(session, bundle.manifest)) / WARM_UP_ROWS,
-      );
+      await warmUp(pool, bundle.manifest, Math.max(1, workers));
+      // With more threads than that, there is none to help.
+      if (workers > 1 || threadsPerRun > 1) return pool;
+      return await SharedInference.start(bundle, {
+        worker: pool,
+        msPerRow: (await timed(pool, bundle.manifest)) / WARM_UP_ROWS,
+        alone: () => this.#leases === 1,
+      });
     } catch (error) {
       await pool.close();
       throw error;
@@ -138,11 +142,11 @@ export class ModelSlot {
 }
 
 /** The milliseconds of the fastest of a few runs of WARM_UP_ROWS rows. */
-async function timed(session: InlineSession, manifest: BundleManifest): Promise<number> {
+async function timed(inference: Inference, manifest: BundleManifest): Promise<number> {
   let fastestMs = Number.POSITIVE_INFINITY;
   for (let run = 0; run < TIMED_RUNS; run++) {
     const startedAt = performance.now();
-    await warmUp(session, manifest, 1);
+    await warmUp(inference, manifest, 1);
     fastestMs = Math.min(fastestMs, performance.now() - startedAt);
   }
   return fastestMs;

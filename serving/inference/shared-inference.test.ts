@@ -21,6 +21,9 @@ afterEach(async () => {
 class NotedPool implements Inference {
   readonly runs: number[] = [];
   fail = false;
+  /** Answers only to an abort. */
+  never = false;
+  readonly signals: AbortSignal[] = [];
   readonly #pool: Inference;
 
   constructor(pool: Inference) {
@@ -29,7 +32,12 @@ class NotedPool implements Inference {
 
   async run(features: Float32Array, ids: Int32Array, n: number, signal: AbortSignal) {
     this.runs.push(n);
+    this.signals.push(signal);
     if (this.fail) throw new Error("the worker died");
+    if (this.never)
+      return new Promise<Float32Array>((_, reject) =>
+        signal.addEventListener("abort", () => reject(signal.reason)),
+      );
     return this.#pool.run(features, ids, n, signal);
   }
 
@@ -38,14 +46,11 @@ class NotedPool implements Inference {
   }
 }
 
+/** The model on a worker, shared by the calling thread. */
 const started = async (alone: () => boolean, msPerRow = 0.001) => {
   const bundle = tinyBundle(MODEL);
   const pool = new NotedPool(await InferencePool.start(bundle, { workers: 1 }));
-  const shared = await SharedInference.start(
-    bundle,
-    { pool, workers: 1, alone },
-    async () => msPerRow,
-  );
+  const shared = await SharedInference.start(bundle, { worker: pool, msPerRow, alone });
   open.push(shared);
   return { pool, shared };
 };
@@ -117,4 +122,20 @@ test("an offer that fails fails the run that takes it, and nothing else", async 
   pool.fail = false;
   const again = rows(500);
   expect(await shared.run(again.features, again.ids, 500, NEVER)).toHaveLength(1000);
+});
+
+test("who gives up a run gives up what the worker began of it", async () => {
+  const { pool, shared } = await started(() => true);
+  pool.never = true;
+  const { features, ids } = rows(500);
+  shared.offer?.(features, ids, 500, 500, NEVER);
+  const controller = new AbortController();
+  const run = shared.run(features, ids, 500, controller.signal);
+  controller.abort(new Error("too late"));
+  await expect(run).rejects.toThrow("too late");
+  const left = rows(500);
+  const request = new AbortController();
+  shared.offer?.(left.features, left.ids, 500, 500, request.signal);
+  request.abort(new Error("gone"));
+  expect(pool.signals.map(({ aborted }) => aborted)).toEqual([true, true]);
 });

@@ -4,68 +4,63 @@ import { InlineSession } from "./inline-session.ts";
 
 /** The longest that the calling thread runs a model at once: about as long as computing the light stage's features. */
 const OWN_MS = 2.5;
-/** Of what would divide a run evenly between all threads: workers begin while the last rows are made. */
-const OWN_SHARE = 0.9;
+/** Share of a run that the calling thread takes: a little less than half, though the worker begins earlier. */
+const OWN_SHARE = 0.45;
 /** Fewer rows are not worth a second call. */
 const MIN_OWN_ROWS = 50;
 
 export interface SharedInferenceOptions {
-  /** The model on worker threads. */
-  readonly pool: Inference;
-  /** How many of them there are. */
-  readonly workers: number;
-  /** Whether the request that runs is the only one under way. */
+  /** The model on one worker thread. */
+  readonly worker: Inference;
+  /** What the worker takes for a row, in milliseconds. */
+  readonly msPerRow: number;
+  /** Whether the request that runs is the only one that holds the model. */
   readonly alone: () => boolean;
 }
 
+/** What the worker has begun with of a run. */
+interface Begun {
+  readonly workersRows: number;
+  readonly outputs: Promise<Float32Array>;
+  readonly controller: AbortController;
+}
+
 /**
- * A model on worker threads, with the calling thread helping: while a request is the only one under way its thread would
- * wait for the worker, so it runs part of the rows itself. With others under way all rows go to the workers. Scores do not
- * depend on who ran a row.
+ * A model on a worker thread, with the calling thread helping: a request that is the only one would wait for the worker on
+ * an idle thread, so it runs the last rows itself. With others under way all rows go to the worker. Scores do not depend
+ * on who ran a row.
  */
 export class SharedInference implements Inference {
-  readonly #options: SharedInferenceOptions;
+  readonly #worker: Inference;
+  readonly #alone: () => boolean;
   readonly #own: InlineSession;
   readonly #widths: { readonly d: number; readonly k: number };
   /** Rows that the calling thread takes at the most. */
   readonly #ownRows: number;
-  /** By the features of a run: what the workers have begun with of it. */
-  readonly #begun = new WeakMap<
-    Float32Array,
-    { readonly rows: number; readonly outputs: Promise<Float32Array> }
-  >();
+  /** By the features of a run. */
+  readonly #begun = new WeakMap<Float32Array, Begun>();
 
   private constructor(
     { manifest }: Bundle,
-    options: SharedInferenceOptions,
+    { worker, alone }: SharedInferenceOptions,
     own: InlineSession,
     ownRows: number,
   ) {
     this.#widths = { d: manifest.features.length, k: manifest.ids.length };
-    this.#options = options;
+    this.#worker = worker;
+    this.#alone = alone;
     this.#own = own;
     this.#ownRows = ownRows;
   }
 
   /**
-   * Loads the model on the calling thread and times it; the pool alone where the model is too slow for that.
-   * @param time runs the model on some rows once. @returns milliseconds a row
+   * Loads the model on the calling thread too; the worker alone where the model is too slow for that.
+   * @throws BAD_BUNDLE when it cannot be loaded
    */
-  static async start(
-    bundle: Bundle,
-    options: SharedInferenceOptions,
-    time: (session: InlineSession) => Promise<number>,
-  ): Promise<Inference> {
-    const own = await InlineSession.start(bundle);
-    let ownRows = 0;
-    try {
-      ownRows = Math.floor(OWN_MS / (await time(own)));
-    } finally {
-      if (ownRows < MIN_OWN_ROWS) await own.close();
-    }
-    return ownRows < MIN_OWN_ROWS
-      ? options.pool
-      : new SharedInference(bundle, options, own, ownRows);
+  static async start(bundle: Bundle, options: SharedInferenceOptions): Promise<Inference> {
+    const ownRows = Math.floor(OWN_MS / options.msPerRow);
+    if (ownRows < MIN_OWN_ROWS) return options.worker;
+    return new SharedInference(bundle, options, await InlineSession.start(bundle), ownRows);
   }
 
   offer(
@@ -75,12 +70,15 @@ export class SharedInference implements Inference {
     ready: number,
     signal: AbortSignal,
   ): void {
-    const rows = this.#workersRows(n);
-    if (rows === n || ready < rows || this.#begun.has(features)) return;
-    const outputs = this.#runWorkers(features, ids, rows, signal);
+    const workersRows = this.#workersRows(n);
+    if (workersRows === n || ready < workersRows || this.#begun.has(features)) return;
+    const controller = new AbortController();
+    const outputs = abortedBy(signal, controller, () =>
+      this.#runWorker(features, ids, workersRows, controller.signal),
+    );
     // Nobody may ever ask for them.
     outputs.catch(() => {});
-    this.#begun.set(features, { rows, outputs });
+    this.#begun.set(features, { workersRows, outputs, controller });
   }
 
   async run(
@@ -90,12 +88,19 @@ export class SharedInference implements Inference {
     signal: AbortSignal,
   ): Promise<Float32Array> {
     const begun = this.#begun.get(features);
-    const rows = begun?.rows ?? this.#workersRows(n);
-    if (rows === n) return this.#options.pool.run(features, ids, n, signal);
+    const workersRows = begun?.workersRows ?? this.#workersRows(n);
+    if (workersRows === n) return this.#worker.run(features, ids, n, signal);
     const { d, k } = this.#widths;
     const [first, own] = await Promise.all([
-      begun?.outputs ?? this.#runWorkers(features, ids, rows, signal),
-      this.#own.run(features.subarray(rows * d), ids.subarray(rows * k), n - rows, signal),
+      begun === undefined
+        ? this.#runWorker(features, ids, workersRows, signal)
+        : abortedBy(signal, begun.controller, () => begun.outputs),
+      this.#own.run(
+        features.subarray(workersRows * d),
+        ids.subarray(workersRows * k),
+        n - workersRows,
+        signal,
+      ),
     ]);
     const outputs = new Float32Array(first.length + own.length);
     outputs.set(first);
@@ -103,21 +108,20 @@ export class SharedInference implements Inference {
     return outputs;
   }
 
-  /** How many rows of a run the workers take: the first ones, or all. */
+  /** How many rows of a run the worker takes: the first ones, or all. */
   #workersRows(n: number): number {
-    const { workers, alone } = this.#options;
-    const own = Math.min(Math.floor((OWN_SHARE * n) / (workers + 1)), this.#ownRows);
-    return own < MIN_OWN_ROWS || !alone() ? n : n - own;
+    const own = Math.min(Math.floor(OWN_SHARE * n), this.#ownRows);
+    return own < MIN_OWN_ROWS || !this.#alone() ? n : n - own;
   }
 
-  #runWorkers(
+  #runWorker(
     features: Float32Array,
     ids: Int32Array,
     rows: number,
     signal: AbortSignal,
   ): Promise<Float32Array> {
     const { d, k } = this.#widths;
-    return this.#options.pool.run(
+    return this.#worker.run(
       features.subarray(0, rows * d),
       ids.subarray(0, rows * k),
       rows,
@@ -126,6 +130,22 @@ export class SharedInference implements Inference {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#options.pool.close(), this.#own.close()]);
+    await Promise.all([this.#worker.close(), this.#own.close()]);
+  }
+}
+
+/** `work`, during which the signal's abort is handed on. */
+async function abortedBy<T>(
+  signal: AbortSignal,
+  controller: AbortController,
+  work: () => Promise<T>,
+): Promise<T> {
+  const onAbort = (): void => controller.abort(signal.reason);
+  if (signal.aborted) onAbort();
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await work();
+  } finally {
+    signal.removeEventListener("abort", onAbort);
   }
 }

@@ -179,6 +179,11 @@ async function learning(flags: TrainFlags, offset: number, signal: AbortSignal):
       "BAD_ARGUMENT",
       "--compare-learning needs --since: when the model freezes",
     );
+  if (flags.rareNegatives !== undefined)
+    throw new RoostError(
+      "BAD_ARGUMENT",
+      "--compare-learning has no --rare-negatives: leave it out",
+    );
   if (flags.studentOf !== undefined)
     throw new RoostError(
       "BAD_ARGUMENT",

@@ -97,6 +97,13 @@ test("a student that hears only its teacher learns what its own labels do not sa
   await Promise.all([deaf.close(), student.close()]);
 }, 30_000);
 
+test("a student that leaves negatives out is refused: its labels are no longer 0 and 1", async () => {
+  const options = { ...settings.options, fit: { ...settings.options?.fit, rareNegatives: 0.1 } };
+  await expect(
+    trainRanker({ ...settings, options, train, teacher: { bundle, share: 0.5 } }),
+  ).rejects.toThrow(/rare negatives are for labels alone/);
+});
+
 test("half the width halves every layer and keeps the ids", () => {
   const options = HeavyOptions.parse({ trunk: [256, 1] });
   expect(narrower(options, 0.5)).toEqual({

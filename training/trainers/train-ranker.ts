@@ -73,8 +73,19 @@ export async function trainRanker(request: TrainRankerRequest): Promise<TrainedM
     ...(warm === undefined ? usual : warmFit(usual, train.n, warm)),
     ...given.fit,
   });
+  if (request.teacher && fitOptions.rareNegatives < 1)
+    throw new RoostError(
+      "BAD_ARGUMENT",
+      "a teacher's predictions are no negatives to leave out: rare negatives are for labels alone",
+    );
   const seen = headStatistics(train);
-  if (warm) checkWarmStart(warm, { kind, train, asked: given.heavy ?? {}, featureSubset });
+  if (warm)
+    checkWarmStart(warm, {
+      kind,
+      train,
+      asked: kind === "heavy" ? (given.heavy ?? {}) : {},
+      featureSubset,
+    });
   const heavyOptions =
     warm && kind === "heavy" ? warmHeavyOptions(warm) : parse(HeavyOptions, given.heavy ?? {});
   const featureNames = warm?.manifest.features ?? featureSubset ?? train.featureNames;

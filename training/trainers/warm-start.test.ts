@@ -89,6 +89,15 @@ const base = {
   light: await trained("light", old),
 };
 
+test("settings of the heavy ranker do not keep a light one from going on", async () => {
+  const warm = await trained("light", same, {
+    warm: sourceOf(base.light),
+    options: { fit: { batchSize: 128 }, heavy: { members: 1 } },
+  });
+  expect(warm.headNames).toEqual(base.light.headNames);
+  await warm.close();
+});
+
 test.each(["heavy", "light"] as const)(
   "a %s ranker whose steps are too small to matter scores as its parent: a warm start begins at the parent's weights",
   async (kind) => {
