@@ -1,0 +1,105 @@
+import { expect, test } from "vitest";
+import type { StoredPost } from "../../candidates/post-store.ts";
+import { applyEvent } from "../../features/engine.ts";
+import type { Entity, StateView, VectorCell } from "../../features/entities.ts";
+import { MemoryState } from "../../features/memory-store.ts";
+import { SMALL_WORLD_START_MS, smallWorld } from "../../features/small-world.fixture.ts";
+import type { Inference } from "../inference/inference.ts";
+import { tinyBundle } from "../inference/tiny-model.fixture.ts";
+import type { CandidateTable } from "../pipeline/candidate-table.ts";
+import { queryOf, tableOf } from "../pipeline/home.fixture.ts";
+import { featureMatrix, idMatrix } from "../pipeline/home-query.ts";
+import type { Hydrated } from "../pipeline/stages.ts";
+import { stageFeatures } from "./features.ts";
+
+const FEATURES = ["post.age_hours", "post.quality", "author.posts_50d", "post.click_rate_50d"];
+const IDS = [
+  { name: "author", buckets: 50 },
+  { name: "media", buckets: 4 },
+];
+const events = smallWorld(5, { posts: 150, users: 20 });
+const state = new MemoryState();
+for (const event of events) applyEvent(state, event);
+const posts = events.flatMap((event) => (event.type === "post_created" ? [event] : []));
+const nowMs = SMALL_WORLD_START_MS + 3 * 86_400_000;
+const table = tableOf(posts.map(({ post_id, author_id }) => ({ post_id, author_id })));
+const { signal } = new AbortController();
+
+interface Offer {
+  readonly features: Float32Array;
+  readonly ids: Int32Array;
+  readonly n: number;
+  readonly ready: number;
+  /** What stood in the rows that were said to be ready. */
+  readonly rows: Float32Array;
+}
+
+/** Features of the table with a model that notes what it is offered. */
+const hydrated = async (
+  view: StateView,
+  from: CandidateTable = table,
+): Promise<{ made: Hydrated; offers: Offer[] }> => {
+  const offers: Offer[] = [];
+  const { manifest } = tinyBundle({ weights: [1, 1, 1, 1], bias: [0] });
+  const inference: Inference = {
+    run: async () => new Float32Array(0),
+    offer: (features, ids, n, ready) =>
+      offers.push({
+        features,
+        ids,
+        n,
+        ready,
+        rows: features.slice(0, ready * FEATURES.length),
+      }),
+    close: async () => {},
+  };
+  const query = queryOf({
+    nowMs,
+    models: { heavy: { manifest: { ...manifest, features: FEATURES, ids: IDS }, inference } },
+  });
+  const made = await stageFeatures("heavy", view).hydrate(query, from, signal);
+  return { made, offers };
+};
+
+test("rows are offered as they are made, in the matrices that the model is run with", async () => {
+  const { made, offers } = await hydrated(state);
+  const features = made.matrices?.[featureMatrix("heavy")]?.values as Float32Array;
+  const ids = made.matrices?.[idMatrix("heavy")]?.values;
+  expect(table.n).toBeGreaterThan(130);
+  expect(offers.map(({ ready }) => ready)).toEqual([64, 128, table.n]);
+  for (const offer of offers) {
+    expect(offer.features).toBe(features);
+    expect(offer.ids).toBe(ids);
+    expect(offer.n).toBe(table.n);
+    expect(offer.rows).toEqual(features.slice(0, offer.rows.length));
+  }
+  expect(features.filter((value) => !Number.isNaN(value)).length).toBeGreaterThan(2 * table.n);
+});
+
+test("a post in hand is looked up once, and read where the store keeps its vector after that", async () => {
+  const asked: string[] = [];
+  const cells = new Map<string, VectorCell>();
+  const view: StateView = {
+    get: (entity: Entity, key: string) => {
+      if (entity === "post") asked.push(key);
+      return state.get(entity, key);
+    },
+    cell: (entity, key, held) => {
+      const kept = cells.get(key);
+      if (held !== undefined && held === kept) return held;
+      const cell = { vector: view.get(entity, key) };
+      cells.set(key, cell);
+      return cell;
+    },
+  };
+  const inHand = posts.map(({ post_id }) => ({ postId: post_id }) as StoredPost);
+  const first = await hydrated(view, { ...table, inHand });
+  expect(asked.length).toBe(table.n);
+  const second = await hydrated(view, { ...table, inHand });
+  expect(asked.length).toBe(table.n);
+  cells.delete(posts[0]?.post_id as string);
+  await hydrated(view, { ...table, inHand });
+  expect(asked.length).toBe(table.n + 1);
+  const plain = await hydrated(state);
+  for (const { made } of [first, second]) expect(made.matrices).toEqual(plain.made.matrices);
+});
