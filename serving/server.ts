@@ -212,8 +212,14 @@ async function open(
     defaultDeadlineMs: settings.defaultDeadlineMs,
     now: () => performance.now(),
     after,
-    onDegraded: ({ component, stage, kind, detail, error }) =>
-      logger.warn({ component, stage, kind, detail, err: error }, "a component was done without"),
+    onDegraded: ({ component, stage, kind, detail, error }) => {
+      // An error of ours that nothing caused says all in its text; another's stack tells where to look.
+      const known = error instanceof RoostError && error.cause === undefined;
+      logger.warn(
+        { component, stage, kind, detail, ...(!known && { err: error }) },
+        "a component was done without",
+      );
+    },
   };
 
   const roller = new SegmentRoller({ log, dir: dir.segments });
