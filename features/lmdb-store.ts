@@ -6,8 +6,8 @@ import { LAYOUT_HASH } from "./registry.ts";
 import type { FeatureStore } from "./store.ts";
 
 /**
- * Vectors kept decoded in front of LMDB. At about 0.5 KB a vector this is at most some 150 MB, and as much again for a
- * million posts whose cells are held.
+ * Vectors kept decoded in front of LMDB. At about 0.5 KB a vector this is at most some 150 MB; a cell that somebody holds
+ * keeps its vector beyond that.
  */
 const DEFAULT_CACHE_ENTRIES = 300_000;
 

@@ -9,6 +9,7 @@ import type {
   HnswSettings,
   HnswWork,
 } from "./hnsw-messages.ts";
+import { IdByLabel } from "./id-by-label.ts";
 import { readIndex, vectorsFile, writeIndex } from "./index-files.ts";
 import type { Neighbours, VectorIndex } from "./vector-index.ts";
 
@@ -224,40 +225,5 @@ export class HnswIndex implements VectorIndex {
     this.#failure ??= new RoostError("NOT_READY", `the vector index cannot be used: ${reason}`);
     for (const { reject } of this.#waiting.values()) reject(this.#failure);
     this.#waiting.clear();
-  }
-}
-
-/** Labels that share a block. */
-const BLOCK = 4096;
-
-/**
- * Id by label. Labels are given in order and never again, so ids stand in blocks, of which an emptied one is let go: a
- * search reads hundreds, and a map of a million takes .2 µs for each.
- */
-class IdByLabel {
-  readonly #blocks = new Map<number, { readonly ids: (string | undefined)[]; used: number }>();
-
-  get(label: number): string | undefined {
-    return this.#blocks.get(Math.floor(label / BLOCK))?.ids[label % BLOCK];
-  }
-
-  set(label: number, id: string): void {
-    const at = Math.floor(label / BLOCK);
-    let block = this.#blocks.get(at);
-    if (block === undefined) {
-      block = { ids: new Array<string | undefined>(BLOCK).fill(undefined), used: 0 };
-      this.#blocks.set(at, block);
-    }
-    block.ids[label % BLOCK] = id;
-    block.used++;
-  }
-
-  /** @param label one that was set */
-  delete(label: number): void {
-    const at = Math.floor(label / BLOCK);
-    const block = this.#blocks.get(at);
-    if (block === undefined) return;
-    block.ids[label % BLOCK] = undefined;
-    if (--block.used === 0) this.#blocks.delete(at);
   }
 }

@@ -1,44 +1,30 @@
 import { afterEach, expect, test } from "vitest";
-import { random } from "../../datasets/random.ts";
 import { InferencePool } from "./inference-pool.ts";
 import { InlineSession } from "./inline-session.ts";
-import { type TinyModel, tinyBundle, tinyOutputs } from "./tiny-model.fixture.ts";
+import { MODEL_WITH_IDS, rowsWithIds, tinyBundle, tinyOutputs } from "./tiny-model.fixture.ts";
 
-const MODEL: TinyModel = {
-  weights: [1, -2, 0.5, 0.25],
-  bias: [0.1, -0.1],
-  table: [0, 0, 10, 20, 30, 40],
-  idInputs: 2,
-};
 const NEVER = new AbortController().signal;
 const open: { close(): Promise<void> }[] = [];
 afterEach(async () => {
   await Promise.all(open.splice(0).map((session) => session.close()));
 });
-const started = async (model = MODEL): Promise<InlineSession> => {
+const started = async (model = MODEL_WITH_IDS): Promise<InlineSession> => {
   const session = await InlineSession.start(tinyBundle(model));
   open.push(session);
   return session;
 };
-const rows = (n: number) => {
-  const rnd = random(1, "inline");
-  return {
-    features: Float32Array.from({ length: 2 * n }, () => rnd.next() - 0.5),
-    ids: Int32Array.from({ length: 2 * n }, () => rnd.below(3)),
-  };
-};
 
 test("more rows than fit one call are scored as a worker scores them, in order", async () => {
   const n = 2500;
-  const { features, ids } = rows(n);
+  const { features, ids } = rowsWithIds(n);
   const session = await started();
-  const pool = await InferencePool.start(tinyBundle(MODEL), { workers: 1 });
+  const pool = await InferencePool.start(tinyBundle(MODEL_WITH_IDS), { workers: 1 });
   open.push(pool);
   const inline = await session.run(features, ids, n, NEVER);
   expect(inline).toEqual(await pool.run(features, ids, n, NEVER));
   expect([...inline.subarray(2 * (n - 1))]).toEqual(
-    tinyOutputs(MODEL, features.subarray(2 * (n - 1)), ids.subarray(2 * (n - 1)), 1).map((value) =>
-      expect.closeTo(value, 5),
+    tinyOutputs(MODEL_WITH_IDS, features.subarray(2 * (n - 1)), ids.subarray(2 * (n - 1)), 1).map(
+      (value) => expect.closeTo(value, 5),
     ),
   );
   expect(await session.run(new Float32Array(0), new Int32Array(0), 0, NEVER)).toHaveLength(0);
@@ -46,7 +32,7 @@ test("more rows than fit one call are scored as a worker scores them, in order",
 
 test("matrices that are not the model's are refused", async () => {
   const session = await started();
-  const { features, ids } = rows(3);
+  const { features, ids } = rowsWithIds(3);
   await expect(session.run(features, ids, 2, NEVER)).rejects.toMatchObject({
     code: "COLUMN_LENGTH",
     message: expect.stringContaining("6 features, not 2×2"),
@@ -57,7 +43,7 @@ test("matrices that are not the model's are refused", async () => {
 });
 
 test("bytes that are no model, or one of other inputs, are refused as the bundle's fault", async () => {
-  const bundle = tinyBundle(MODEL);
+  const bundle = tinyBundle(MODEL_WITH_IDS);
   await expect(
     InlineSession.start({ ...bundle, model: new Uint8Array([1, 2, 3]) }),
   ).rejects.toMatchObject({ code: "BAD_BUNDLE" });
@@ -71,7 +57,7 @@ test("bytes that are no model, or one of other inputs, are refused as the bundle
 
 test("a caller that gave up and a closed model are refused, also between calls", async () => {
   const session = await started();
-  const { features, ids } = rows(2500);
+  const { features, ids } = rowsWithIds(2500);
   await expect(
     session.run(features, ids, 2500, AbortSignal.abort(new Error("gone"))),
   ).rejects.toThrow("gone");

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import protobuf from "protobufjs";
+import { random } from "../../datasets/random.ts";
 import type { Bundle } from "../../features/bundle.ts";
 
 /** The parts of onnx.proto3 that the models below need. */
@@ -174,4 +175,21 @@ export function tinyOutputs(
     }
   }
   return outputs;
+}
+
+/** Two heads over two features and two ids of three buckets. */
+export const MODEL_WITH_IDS: TinyModel = {
+  weights: [1, -2, 0.5, 0.25],
+  bias: [0.1, -0.1],
+  table: [0, 0, 10, 20, 30, 40],
+  idInputs: 2,
+};
+
+/** The same n random rows for it each time. */
+export function rowsWithIds(n: number): { features: Float32Array; ids: Int32Array } {
+  const rnd = random(1, "rows with ids");
+  return {
+    features: Float32Array.from({ length: 2 * n }, () => rnd.next() - 0.5),
+    ids: Int32Array.from({ length: 2 * n }, () => rnd.below(3)),
+  };
 }

@@ -19,9 +19,9 @@ const logAmount = (raw: Value): Value => ops.clip(raw, -12, Math.log(AMOUNT_CAP 
  * `label_weights` [n, heads], 0 = masked.
  * Binary heads: cross-entropy of the logit. Continuous heads: Poisson deviance up to a constant, e^z − y·z, whose
  * minimum is the conditional mean for any distribution on y ≥ 0.
+ * Source: McCullagh and Nelder (1989), ch. 6 and 9 (quasi-likelihood); Gneiting (2011), "Making and evaluating point forecasts".
  * @param negatives share of each head's negatives that is fed (weight 0 for the others): cross-entropy is then taken at
  * the log-odds among what is fed, so that the logit itself stays that of all rows
- * Source: McCullagh and Nelder (1989), ch. 6 and 9 (quasi-likelihood); Gneiting (2011), "Making and evaluating point forecasts".
  */
 export function multiHeadLoss(
   raw: Value,
