@@ -66,9 +66,26 @@ async function main(argv: readonly string[]): Promise<void> {
     if (verb === asked) program.addCommand((await load()).exitOverride());
     else program.command(verb).description(about);
   }
+  sayErrorsAsOurs(program);
   if (asked === undefined) program.help();
   await program.parseAsync(argv as string[], { from: "user" });
 }
+
+/** Lets a command line that cannot be read be told in one line with a remedy, like every other error. */
+function sayErrorsAsOurs(command: Command): void {
+  command.configureOutput({
+    outputError: (text, write) => {
+      const detail = text
+        .trim()
+        .replace(/^error: /, "")
+        .replaceAll("\n", " ");
+      write(errorLine(new RoostError("BAD_ARGUMENT", detail)));
+    },
+  });
+  for (const verb of command.commands) sayErrorsAsOurs(verb);
+}
+
+const errorLine = ({ message, remedy }: RoostError): string => `roost: ${message}; ${remedy}\n`;
 
 try {
   await main(process.argv.slice(2));
@@ -77,7 +94,7 @@ try {
     // Commander has already said what was wrong, or has printed the help that was asked for.
     process.exitCode = error.exitCode === 0 ? 0 : 1;
   } else if (error instanceof RoostError) {
-    process.stderr.write(`roost: ${error.message}; ${error.remedy}\n`);
+    process.stderr.write(errorLine(error));
     process.exitCode = 1;
   } else {
     throw error;
