@@ -67,6 +67,32 @@ describe("calibration", () => {
     expect(inside.length).toBeGreaterThanOrEqual(8);
   });
 
+  test("holds the true rate about 95 times in 100, also where users differ from what is predicted", () => {
+    const draw = random(7, "clustered");
+    const [users, each] = [100, 40];
+    const n = users * each;
+    const scores = new Float64Array(n).fill(0.1);
+    const groups = Int32Array.from({ length: n }, (_, row) => Math.floor(row / each));
+    const covers = { clustered: 0, independent: 0 };
+    for (let sim = 0; sim < 1000; sim++) {
+      // Half the users act at .15, half at .05: what is predicted is right only on average.
+      const rates = Array.from({ length: users }, () => (draw.next() < 0.5 ? 0.05 : 0.15));
+      const labels = Uint8Array.from(groups, (user) =>
+        draw.next() < (rates[user] as number) ? 1 : 0,
+      );
+      for (const [kind, rows] of [
+        ["clustered", { scores, labels, groups }],
+        ["independent", { scores, labels }],
+      ] as const) {
+        const { observedLow, observedHigh } = calibration(rows).overall;
+        if (observedLow <= 0.1 && 0.1 <= observedHigh) covers[kind]++;
+      }
+    }
+    expect(covers.clustered / 1000).toBeGreaterThan(0.92);
+    expect(covers.clustered / 1000).toBeLessThan(0.97);
+    expect(covers.independent / 1000).toBeLessThan(0.87);
+  });
+
   test("refuses row weights and a senseless bin count", () => {
     const rows = { scores: Float64Array.of(0.4), labels: Uint8Array.of(0) };
     expect(() => calibration({ ...rows, weights: Float64Array.of(1) })).toThrow(/weights/);
