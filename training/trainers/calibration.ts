@@ -10,15 +10,17 @@ import { plattScaling } from "./platt.ts";
 /** Positives and negatives from which a curve of many points can be trusted at all. */
 const CURVE_LEAST = 1000;
 const FOLDS = 5;
+/** Two-sided 95 % point of Student's t over so many folds' differences. */
+const T_95 = 2.776;
 /** Probabilities are kept this far from 0 and 1, so that one surprise does not decide the comparison. */
 const EDGE = 1e-6;
 
 /**
  * One calibration per head, learned from the model's outputs [n, heads] on validation rows.
  * Binary heads: logistic (Platt); where ≥ 1,000 positives and negatives exist also a cubic on the logit scale and isotonic
- * regression, judged out of fold over users. Of those whose log loss is within one standard error of the least, the one whose
- * tenths of the predictions fit best (Hosmer–Lemeshow), each further parameter having to earn 1 of that χ². Amounts: the
- * least-squares line. Masked heads: identity.
+ * regression, judged out of fold over users. Of those whose log loss is not beyond the 95 % interval of the least one's, the
+ * one whose tenths of the predictions fit best (Hosmer–Lemeshow), each further parameter having to earn 1 of that χ².
+ * Amounts: the least-squares line. Masked heads: identity.
  *
  * Source: Hosmer, Lemeshow (1980), "Goodness of fit tests for the multiple logistic regression model".
  */
@@ -92,7 +94,7 @@ function best(scores: Float32Array, labels: Float32Array, rows: TrainingRows): C
     const behind = losses.map((loss, fold) => loss - (least.losses[fold] as number));
     const centre = mean(behind);
     const variance = behind.reduce((sum, x) => sum + (x - centre) ** 2, 0) / (FOLDS - 1);
-    return centre <= Math.sqrt(variance / FOLDS);
+    return centre <= T_95 * Math.sqrt(variance / FOLDS);
   });
   return usable.reduce((a, b) => (b.misfit < a.misfit ? b : a)).whole;
 }
