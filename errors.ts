@@ -65,6 +65,11 @@ const CODES = {
     meaning: "an embedded store cannot be used",
     remedy: "check the path, its permissions and the free space of the disk",
   },
+  REDIS_UNAVAILABLE: {
+    status: 503,
+    meaning: "Redis cannot be used",
+    remedy: "check that it runs where ROOST_REDIS_URL says, and its user and password",
+  },
   DATA_DIR_LOCKED: {
     status: 503,
     meaning: "another process owns the data directory",

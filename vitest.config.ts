@@ -27,6 +27,7 @@ export default defineConfig({
       "{datasets,experiments,features,candidates,training,serving}/**/*.test.ts",
       "*.test.ts",
     ],
+    globalSetup: ["datasets/storage/install-redis.ts"],
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 120_000,
