@@ -232,7 +232,11 @@ test("under a wall clock a sent time is kept unless it is ahead of the server; u
   const ahead = await wall.server.inject(
     post("/v1/events", [early, { ...impression, time_ms: NOW_MS + 60_001 }]),
   );
-  expect(pointersOf(ahead.body)).toEqual(["/1/time_ms"]);
+  expect(ahead.json()).toMatchObject({
+    accepted: 1,
+    refused: 1,
+    results: [{ status: "accepted" }, { errors: [{ pointer: "/1/time_ms" }] }],
+  });
 
   const world = await testApp({ clock: { kind: "world", nowMs: () => 1_000 } });
   const answer = await world.server.inject(post("/v1/events", early));
@@ -240,7 +244,7 @@ test("under a wall clock a sent time is kept unless it is ahead of the server; u
   expect(world.appended).toEqual([[{ ...impression, time_ms: 1_000 }]]);
 });
 
-test("one malformed event refuses the whole batch, and every wrong field of every event is named", async () => {
+test("a malformed event is refused at its place with every wrong field, the others are taken", async () => {
   const app = await testApp();
   const batch = [
     impression,
@@ -248,17 +252,71 @@ test("one malformed event refuses the whole batch, and every wrong field of ever
     { type: "served" },
     7,
     { ...impression, extra: 1 },
+    impression,
   ];
-  const wanted = ["/1/user_id", "/1/head", "/2/type", "/3", "/4/extra"];
-  const bare = await app.server.inject(post("/v1/events", batch));
-  expect(bare.statusCode).toBe(400);
-  expect(pointersOf(bare.body)).toEqual(wanted);
-  const wrapped = await app.server.inject(post("/v1/events", { events: batch, other: 1 }));
-  expect(pointersOf(wrapped.body)).toEqual([
-    "/other",
-    ...wanted.map((pointer) => `/events${pointer}`),
+  for (const [sent, at] of [
+    [batch, ""],
+    [{ events: batch }, "/events"],
+  ] as const) {
+    const answer = await app.server.inject(post("/v1/events", sent));
+    expect(answer.statusCode).toBe(207);
+    const { results, ...counts } = EventsResponseSchema.parse(answer.json());
+    expect(counts).toEqual({ accepted: 2, duplicates: 0, refused: 4 });
+    expect(results.map(({ index }) => index)).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(results.map(({ errors = [] }) => errors.map(({ pointer }) => pointer))).toEqual([
+      [],
+      [`${at}/1/user_id`, `${at}/1/head`],
+      [`${at}/2/type`],
+      [`${at}/3`],
+      [`${at}/4/extra`],
+      [],
+    ]);
+  }
+  const kept = { ...impression, time_ms: NOW_MS };
+  expect(app.appended).toEqual([
+    [kept, kept],
+    [kept, kept],
   ]);
+});
+
+test("a batch without a valid event, or with a wrong envelope, is refused as a whole", async () => {
+  const app = await testApp();
+  const none = await app.server.inject(post("/v1/events", [{ type: "served" }, 7]));
+  expect(none.statusCode).toBe(400);
+  expect(pointersOf(none.body)).toEqual(["/0/type", "/1"]);
+  const wrapped = { events: [impression, 7], other: 1 };
+  const strange = await app.server.inject(post("/v1/events", wrapped));
+  expect(strange.statusCode).toBe(400);
+  expect(pointersOf(strange.body)).toEqual(["/other", "/events/1"]);
   expect(app.appended).toEqual([]);
+});
+
+test("lines of JSON are taken one by one, and a line that is none is refused at its place", async () => {
+  const app = await testApp();
+  const line = JSON.stringify(impression);
+  const lines = (payload: string, url = "/v1/events") =>
+    app.server.inject({
+      method: "POST",
+      url,
+      headers: { "content-type": "application/x-ndjson" },
+      payload,
+    });
+  const all = await lines(`${line}\n\n${line}\r\n`);
+  expect(all.json()).toMatchObject({ accepted: 2, refused: 0 });
+  const some = await lines(`${line}\n{"type":\n${line.replace("{", '{"type":"mute",')}\n${line}`);
+  expect(some.statusCode).toBe(207);
+  expect(some.json()).toMatchObject({
+    accepted: 2,
+    refused: 2,
+    results: [
+      { status: "accepted" },
+      { errors: [{ pointer: "/1", detail: "is not JSON: it ends too early" }] },
+      { errors: [{ pointer: "/2/type", detail: "is given twice" }] },
+      { status: "accepted" },
+    ],
+  });
+  expect((await lines("")).statusCode).toBe(400);
+  expect((await lines(line, "/v1/rank")).json()).toMatchObject({ code: "UNSUPPORTED_MEDIA_TYPE" });
 });
 
 test("a batch holds 1 to 1,000 events", async () => {

@@ -5,6 +5,7 @@ import Fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
   type FastifyReply,
+  type FastifyRequest,
   LogController,
 } from "fastify";
 import type { Logger } from "pino";
@@ -13,9 +14,9 @@ import type { Metrics } from "../metrics/metrics.ts";
 import type { Settings } from "../settings.ts";
 import { authorize, type Role } from "./authorize.ts";
 import { answerClientError } from "./client-error.ts";
-import { eventRoute } from "./event-route.ts";
-import { type FieldError, InvalidRequest } from "./invalid-request.ts";
-import { JsonBody, readJsonBody } from "./json-body.ts";
+import { EVENTS_PATH, eventRoute } from "./event-route.ts";
+import { InvalidRequest } from "./invalid-request.ts";
+import { JsonBody, readJsonBody, readJsonLines } from "./json-body.ts";
 import { openapiOptions } from "./openapi.ts";
 import { operationRoutes } from "./operation-routes.ts";
 import { PROBLEM_TYPE, problemOf } from "./problem.ts";
@@ -138,35 +139,45 @@ export async function createApp(options: AppOptions): Promise<App> {
 function validateBody(body: Body<unknown>, sent: unknown) {
   const { value, errors: formErrors } =
     sent instanceof JsonBody ? sent : new JsonBody(undefined, []);
-  const { value: valid, errors = [] } = body.validate(value);
-  if (formErrors.length + errors.length === 0) return { value: valid };
-  // One error a place: of two things wrong with a value, the first says enough.
-  const byPointer = new Map<string, FieldError>();
-  for (const error of [...formErrors, ...errors]) {
-    if (!byPointer.has(error.pointer)) byPointer.set(error.pointer, error);
-  }
-  return { error: new InvalidRequest([...byPointer.values()]) };
+  const read = body.validate(value, formErrors);
+  return read.errors === undefined
+    ? { value: read.value }
+    : { error: new InvalidRequest(read.errors) };
 }
 
+/** JSON everywhere, and lines of JSON where events are taken. */
 function acceptJsonOnly(server: FastifyInstance): void {
   server.removeAllContentTypeParsers();
   server.addContentTypeParser(
     "application/json",
     { parseAs: "buffer" },
-    async (request: { headers: IncomingMessage["headers"] }, bytes: Buffer) => {
-      const charset = /;\s*charset\s*=\s*"?([^";\s]+)/i.exec(
-        request.headers["content-type"] ?? "",
-      )?.[1];
-      if (charset !== undefined && !/^utf-?8$/i.test(charset)) {
-        throw new RoostError("UNSUPPORTED_MEDIA_TYPE", "the charset is not UTF-8");
-      }
-      const encoding = request.headers["content-encoding"];
-      if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
-        throw new RoostError("UNSUPPORTED_MEDIA_TYPE", "the body has a content-encoding");
-      }
+    async (request: FastifyRequest, bytes: Buffer) => {
+      refuseEncodings(request.headers);
       return readJsonBody(bytes);
     },
   );
+  server.addContentTypeParser(
+    "application/x-ndjson",
+    { parseAs: "buffer" },
+    async (request: FastifyRequest, bytes: Buffer) => {
+      if (request.routeOptions.url !== EVENTS_PATH)
+        throw new RoostError(
+          "UNSUPPORTED_MEDIA_TYPE",
+          `lines of JSON are taken by ${EVENTS_PATH} only`,
+        );
+      refuseEncodings(request.headers);
+      return readJsonLines(bytes);
+    },
+  );
+}
+
+function refuseEncodings(headers: IncomingMessage["headers"]): void {
+  const charset = /;\s*charset\s*=\s*"?([^";\s]+)/i.exec(headers["content-type"] ?? "")?.[1];
+  if (charset !== undefined && !/^utf-?8$/i.test(charset))
+    throw new RoostError("UNSUPPORTED_MEDIA_TYPE", "the charset is not UTF-8");
+  const encoding = headers["content-encoding"];
+  if (encoding !== undefined && encoding.toLowerCase() !== "identity")
+    throw new RoostError("UNSUPPORTED_MEDIA_TYPE", "the body has a content-encoding");
 }
 
 function countRequests(server: FastifyInstance, metrics: Metrics): void {

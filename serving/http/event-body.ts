@@ -3,7 +3,7 @@ import { type Event, EventSchema } from "../../datasets/events.ts";
 import type { FieldError } from "./invalid-request.ts";
 import { jsonPointer } from "./json-pointer.ts";
 import type { ServerClock } from "./services.ts";
-import { type Body, type Validated, validate } from "./validate.ts";
+import { type Body, onePerPlace, type Validated, validate } from "./validate.ts";
 
 export const MAX_EVENTS = 1_000;
 /** Clocks of honest callers differ by seconds; a time further ahead would distort every decayed count. */
@@ -20,62 +20,103 @@ const SentEvent = z
 const SentBatch = z.array(SentEvent).min(1).max(MAX_EVENTS);
 
 /**
- * The body of `POST /v1/events`: one event, an array of them, or `{events: [...]}`.
- * Malformed events refuse the whole batch, so nothing is half-done; every wrong field of every event is named.
- * An absent `time_ms` becomes the server's now; under a world clock a sent one does too.
+ * The body of `POST /v1/events`: one event, an array of them, or `{events: [...]}`. A malformed event is told at its place,
+ * with every wrong field, and keeps none of the others; a body without a valid event is refused as a whole, as is one
+ * whose envelope is wrong. An absent `time_ms` becomes the server's now; under a world clock a sent one does too.
  */
 export function eventBody(clock: ServerClock): Body<SentEvents> {
   return {
     schema: z.union([SentEvent, SentBatch, z.strictObject({ events: SentBatch })]),
-    validate: (body) => readEvents(body, clock),
+    validate: (body, formErrors) => readEvents(body, formErrors, clock),
   };
 }
 
 export interface SentEvents {
+  /** The valid ones, in the sent order. */
   readonly events: readonly Event[];
-  /** JSON pointer of each event in the sent body. */
+  /** Place of each of them among all sent. */
+  readonly places: readonly number[];
+  /** What is wrong with the others, by place. */
+  readonly malformed: ReadonlyMap<number, readonly FieldError[]>;
+  /** JSON pointer of each sent event in the body. */
   readonly pointers: readonly string[];
 }
 
-function readEvents(body: unknown, clock: ServerClock): Validated<SentEvents> {
-  const nowMs = clock.nowMs();
-  if (Array.isArray(body)) return readBatch(body, [], nowMs, clock.kind);
-  if (isObject(body) && Object.hasOwn(body, "events")) {
-    const { events, ...unknown } = body;
-    const strange = validate(z.strictObject({}), unknown).errors ?? [];
-    const batch = Array.isArray(events)
-      ? readBatch(events, ["events"], nowMs, clock.kind)
-      : { errors: [{ pointer: "/events", detail: "must be an array of events" }] };
-    return strange.length === 0 ? batch : { errors: [...strange, ...(batch.errors ?? [])] };
+function readEvents(
+  body: unknown,
+  formErrors: readonly FieldError[],
+  clock: ServerClock,
+): Validated<SentEvents> {
+  if (Array.isArray(body)) return readBatch(body, "", formErrors, clock);
+  if (!isObject(body) || !Object.hasOwn(body, "events")) {
+    return readBatch([body], undefined, formErrors, clock);
   }
-  const single = readEvent(body, [], nowMs, clock.kind);
-  return single.errors === undefined
-    ? { value: { events: [single.value], pointers: [""] } }
-    : single;
+  const { events, ...unknown } = body;
+  const strange = validate(z.strictObject({}), unknown).errors ?? [];
+  if (!Array.isArray(events))
+    return {
+      errors: onePerPlace([
+        ...formErrors,
+        ...strange,
+        { pointer: "/events", detail: "must be an array of events" },
+      ]),
+    };
+  return readBatch(events, "/events", [...strange, ...formErrors], clock);
 }
 
+/** @param at pointer of the batch; undefined when the body is the one event */
 function readBatch(
   batch: readonly unknown[],
-  path: readonly string[],
-  nowMs: number,
-  kind: ServerClock["kind"],
+  at: string | undefined,
+  formErrors: readonly FieldError[],
+  clock: ServerClock,
 ): Validated<SentEvents> {
-  const pointer = jsonPointer(path);
-  if (batch.length === 0) return { errors: [{ pointer, detail: "must hold at least one event" }] };
-  if (batch.length > MAX_EVENTS) {
-    return {
-      errors: [{ pointer, detail: `holds ${batch.length} events; ${MAX_EVENTS} is the most` }],
-    };
+  if (batch.length === 0 || batch.length > MAX_EVENTS) {
+    const detail =
+      batch.length === 0
+        ? "must hold at least one event"
+        : `holds ${batch.length} events; ${MAX_EVENTS} is the most`;
+    return { errors: [{ pointer: at ?? "", detail }] };
   }
+  const pointers = batch.map((_, i) => (at === undefined ? "" : `${at}/${i}`));
+  const formOf = byPlace(formErrors, at);
+  const nowMs = clock.nowMs();
   const events: Event[] = [];
-  const errors: FieldError[] = [];
-  for (let i = 0; i < batch.length; i++) {
-    const read = readEvent(batch[i], [...path, i], nowMs, kind);
-    if (read.errors === undefined) events.push(read.value);
-    else errors.push(...read.errors);
+  const places: number[] = [];
+  const malformed = new Map<number, readonly FieldError[]>();
+  batch.forEach((sent, i) => {
+    const path = pointers[i] === "" ? [] : (pointers[i] as string).slice(1).split("/");
+    const read = readEvent(sent, path, nowMs, clock.kind);
+    const errors = onePerPlace([...(formOf.get(i) ?? []), ...(read.errors ?? [])]);
+    if (errors.length > 0 || read.errors !== undefined) malformed.set(i, errors);
+    else {
+      events.push(read.value);
+      places.push(i);
+    }
+  });
+  // What is wrong with the envelope leaves open which events were meant.
+  const envelope = formOf.get(ENVELOPE) ?? [];
+  if (envelope.length > 0 || events.length === 0)
+    return { errors: onePerPlace([...envelope, ...[...malformed.values()].flat()]) };
+  return { value: { events, places, malformed, pointers } };
+}
+
+const ENVELOPE = -1;
+
+/** Errors by the place of the event that they are in. */
+function byPlace(
+  errors: readonly FieldError[],
+  at: string | undefined,
+): ReadonlyMap<number, FieldError[]> {
+  const places = new Map<number, FieldError[]>();
+  for (const error of errors) {
+    const inside = error.pointer.startsWith(`${at ?? ""}/`)
+      ? /^(\d+)(?=\/|$)/.exec(error.pointer.slice((at ?? "").length + 1))
+      : null;
+    const place = at === undefined ? 0 : inside === null ? ENVELOPE : Number(inside[1]);
+    places.set(place, [...(places.get(place) ?? []), error]);
   }
-  if (errors.length > 0) return { errors };
-  return { value: { events, pointers: events.map((_, i) => jsonPointer([...path, i])) } };
+  return places;
 }
 
 function readEvent(

@@ -5,48 +5,59 @@ import { InvalidRequest } from "./invalid-request.ts";
 import { problemResponses } from "./openapi.ts";
 import { type EventsResponse, EventsResponseSchema } from "./schemas.ts";
 
+export const EVENTS_PATH = "/v1/events";
+
 /**
- * `POST /v1/events`. 200: every event is durable or was before. 207: some were refused, `results` says which.
+ * `POST /v1/events`. 200: every event is durable or was before. 207: some were refused, `results` says which and why.
  * 400: none was taken.
  */
 export function eventRoute(server: FastifyInstance, { events, metrics, clock }: AppOptions): void {
   server.post<{ Body: SentEvents }>(
-    "/v1/events",
+    EVENTS_PATH,
     {
       schema: {
         summary: "Tell what happened: one event, an array of up to 1,000, or {events: [...]}",
         description:
-          "Malformed events refuse the whole batch (400). The answer is sent when the accepted events are on disk.",
+          "Also lines of JSON as application/x-ndjson. Each event is taken or refused by itself. The answer is sent when the accepted events are on disk.",
         tags: ["events"],
         body: eventBody(clock),
         response: {
           200: EventsResponseSchema,
           207: EventsResponseSchema,
-          ...problemResponses(400, 401, 413, 415, 503),
+          ...problemResponses(400, 401, 413, 415, 429, 503),
         },
       },
     },
     async (request, reply) => {
-      const { events: sent, pointers } = request.body;
+      const { events: sent, places, malformed, pointers } = request.body;
       const { results } = await events.append(sent);
-      const answer: EventsResponse = { accepted: 0, duplicates: 0, refused: 0, results: [] };
-      results.forEach((result, index) => {
-        answer.results.push({ index, ...result });
-        if (result.status === "accepted") answer.accepted++;
-        else if (result.status === "duplicate") answer.duplicates++;
-        else answer.refused++;
-        metrics.eventsTaken(sent[index]?.type ?? "unknown", result.status);
+      const told: EventsResponse["results"] = [];
+      results.forEach((result, i) => {
+        told[places[i] as number] = { index: places[i] as number, ...result };
+        metrics.eventsTaken(sent[i]?.type ?? "unknown", result.status);
       });
-      if (answer.refused === results.length) throw allRefused(answer, pointers);
+      for (const [index, errors] of malformed) {
+        told[index] = { index, status: "refused", detail: "is malformed", errors: [...errors] };
+        metrics.eventsTaken("malformed", "refused");
+      }
+      const count = (status: string): number =>
+        told.filter((result) => result.status === status).length;
+      const answer: EventsResponse = {
+        accepted: count("accepted"),
+        duplicates: count("duplicate"),
+        refused: count("refused"),
+        results: told,
+      };
+      if (answer.refused === told.length) throw allRefused(answer, pointers);
       return reply.code(answer.refused > 0 ? 207 : 200).send(answer);
     },
   );
 }
 
 function allRefused({ results }: EventsResponse, pointers: readonly string[]): InvalidRequest {
-  const errors = results.map(({ index, detail }) => ({
-    pointer: pointers[index] ?? "",
-    detail: detail ?? "is refused",
-  }));
+  const errors = results.flatMap(
+    ({ index, detail, errors }) =>
+      errors ?? [{ pointer: pointers[index] ?? "", detail: detail ?? "is refused" }],
+  );
   return new InvalidRequest(errors, "BAD_EVENT");
 }

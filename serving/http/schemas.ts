@@ -143,12 +143,18 @@ export const WeightsResponseSchema = z.strictObject({
 });
 export type WeightsResponse = z.output<typeof WeightsResponseSchema>;
 
+const FieldProblem = z.strictObject({ pointer: z.string(), detail: z.string() });
+
 const EventResult = z.strictObject({
   index: z.int().min(0),
   status: z
     .enum(["accepted", "duplicate", "refused"])
     .describe("duplicate: this event_id was taken in the last 48 h; it is not applied again"),
   detail: z.string().optional().describe("Why it was refused"),
+  errors: z
+    .array(FieldProblem)
+    .optional()
+    .describe("Of a malformed event: every wrong field by its pointer into the sent body"),
 });
 
 /** The answer of `POST /v1/events`. */
@@ -174,7 +180,7 @@ export const ProblemSchema = z.strictObject({
   remedy: z.string(),
   request_id: z.string(),
   errors: z
-    .array(z.strictObject({ pointer: z.string(), detail: z.string() }))
+    .array(FieldProblem)
     .optional()
     .describe('Every wrong field by JSON pointer (RFC 6901) into the sent body; "" = all of it'),
 });

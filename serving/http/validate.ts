@@ -9,12 +9,28 @@ export type Validated<T> =
 /** What a route takes as its body: the schema that documents it, and the check that it passes. */
 export interface Body<T> {
   readonly schema: z.ZodType;
-  validate(value: unknown): Validated<T>;
+  /** @param formErrors what in the body is not I-JSON */
+  validate(value: unknown, formErrors: readonly FieldError[]): Validated<T>;
 }
 
 /** A body that is exactly one schema. */
 export function bodyOf<S extends z.ZodType>(schema: S): Body<z.output<S>> {
-  return { schema, validate: (value) => validate(schema, value) };
+  return {
+    schema,
+    validate: (value, formErrors) => {
+      const read = validate(schema, value);
+      const errors = onePerPlace([...formErrors, ...(read.errors ?? [])]);
+      return errors.length > 0 ? { errors } : read;
+    },
+  };
+}
+
+/** One error a place: of two things wrong with a value, the first says enough. */
+export function onePerPlace(errors: readonly FieldError[]): readonly FieldError[] {
+  const byPointer = new Map<string, FieldError>();
+  for (const error of errors)
+    if (!byPointer.has(error.pointer)) byPointer.set(error.pointer, error);
+  return [...byPointer.values()];
 }
 
 /** Checks `value`; every wrong field is named by its pointer, unknown fields too. `prefix` = path of `value` in the body. */
