@@ -136,3 +136,55 @@ test("a snapshot restores to a graph that answers and goes on as the old one", (
     }),
   );
 });
+
+const at = (event: Event, minutes: number): Event => ({
+  ...event,
+  time_ms: NOON + 60_000 * minutes,
+});
+
+test("of statements about a pair the newest holds in whatever order they come, and followers are counted once", () => {
+  const statement = fc.record({
+    type: fc.constantFrom("follow", "unfollow", "block", "unblock", "mute", "unmute"),
+    user: fc.constantFrom("1", "2"),
+    target: fc.constantFrom("3", "4"),
+  });
+  const told = fc.array(statement, { minLength: 1, maxLength: 30 }).chain((statements) => {
+    const events = statements.map(({ type, user, target }, i) =>
+      at(relation(type as "follow", user, target), i),
+    );
+    return fc.record({
+      events: fc.constant(events),
+      shuffled: fc.shuffledSubarray(events, { minLength: events.length }),
+    });
+  });
+  fc.assert(
+    fc.property(told, ({ events, shuffled }) => {
+      const [ordered, late] = [graphOf(events), graphOf(shuffled)];
+      for (const user of ["1", "2", "3", "4"])
+        for (const kind of ["following", "blocked", "blockedBy", "muted"] as const)
+          expect([...late[kind](user)].sort()).toEqual([...ordered[kind](user)].sort());
+      for (const target of ["3", "4"])
+        expect(late.followerCount(target)).toBe(ordered.followerCount(target));
+    }),
+  );
+});
+
+test("what comes late about a deleted user is not taken, a new account is", () => {
+  const graph = graphOf([
+    at(relation("follow", "1", "2"), 1),
+    at(userDeleted("2"), 2),
+    at(relation("follow", "1", "2"), 1),
+    at(profile("2", ["en"]), 0),
+  ]);
+  expect([graph.following("1").size, graph.isKnown("2")]).toEqual([0, false]);
+  graph.apply(at(profile("2", ["en"]), 3));
+  graph.apply(at(relation("follow", "1", "2"), 4));
+  expect([graph.following("1").size, graph.isKnown("2")]).toEqual([1, true]);
+});
+
+test("48 hours later the order of arrival counts again", () => {
+  const graph = graphOf([at(relation("follow", "1", "2"), 10)]);
+  graph.trim(NOON + 49 * 3_600_000);
+  graph.apply(at(relation("unfollow", "1", "2"), 5));
+  expect(graph.following("1").size).toBe(0);
+});

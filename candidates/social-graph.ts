@@ -1,9 +1,17 @@
-import type { Event } from "../datasets/events.ts";
+import type { Event, EventOf } from "../datasets/events.ts";
 
 type Edges = Map<string, Set<string>>;
+type Statement = Pick<EventOf<"follow">, "user_id" | "target_id" | "time_ms">;
 const NONE: ReadonlySet<string> = new Set();
 
-/** Who follows, blocks and mutes whom, and muted keywords: what a viewer's request needs of the graph. */
+/** How late a statement about a pair may come and still find its place among the others. */
+const LATENESS_MS = 48 * 3_600_000;
+
+/**
+ * Who follows, blocks and mutes whom, and muted keywords: what a viewer's request needs of the graph. Of several
+ * statements about a pair the newest by its own time holds, of equal times the later in the log, so that the order of
+ * arrival does not matter within 48 h.
+ */
 export class SocialGraph {
   readonly #following: Edges = new Map();
   readonly #followers = new Map<string, number>();
@@ -12,40 +20,59 @@ export class SocialGraph {
   readonly #muted: Edges = new Map();
   readonly #keywords = new Map<string, readonly string[]>();
   readonly #languages = new Map<string, readonly string[]>();
+  /** Kind and pair → time of the newest statement, of the last 48 h. */
+  readonly #stated = new Map<string, number>();
+  /** User → time of the deletion, of the last 48 h: what comes late about them is not taken. */
+  readonly #deleted = new Map<string, number>();
 
   apply(event: Event): void {
     switch (event.type) {
       case "user_created":
+        if (this.#isGone(event.user_id, event.time_ms)) break;
         this.#languages.set(event.user_id, event.languages);
         break;
       case "follow":
+        if (!this.#isNewest("follow", event)) break;
         if (link(this.#following, event.user_id, event.target_id)) this.#count(event.target_id, 1);
         break;
       case "unfollow":
+        if (!this.#isNewest("follow", event)) break;
         if (this.#following.get(event.user_id)?.delete(event.target_id))
           this.#count(event.target_id, -1);
         break;
       case "block":
+        if (!this.#isNewest("block", event)) break;
         link(this.#blocked, event.user_id, event.target_id);
         link(this.#blockedBy, event.target_id, event.user_id);
         break;
       case "unblock":
+        if (!this.#isNewest("block", event)) break;
         this.#blocked.get(event.user_id)?.delete(event.target_id);
         this.#blockedBy.get(event.target_id)?.delete(event.user_id);
         break;
       case "mute":
+        if (!this.#isNewest("mute", event)) break;
         link(this.#muted, event.user_id, event.target_id);
         break;
       case "unmute":
+        if (!this.#isNewest("mute", event)) break;
         this.#muted.get(event.user_id)?.delete(event.target_id);
         break;
       case "muted_keywords_set":
+        if (!this.#isNewest("keywords", { ...event, target_id: "" })) break;
         this.#keywords.set(event.user_id, event.keywords);
         break;
       case "user_deleted":
         this.#forget(event.user_id);
+        this.#deleted.set(event.user_id, event.time_ms);
         break;
     }
+  }
+
+  /** Forgets when old statements were made; what they said stays. */
+  trim(nowMs: number): void {
+    for (const times of [this.#stated, this.#deleted])
+      for (const [key, timeMs] of times) if (timeMs < nowMs - LATENESS_MS) times.delete(key);
   }
 
   isKnown(userId: string): boolean {
@@ -94,6 +121,8 @@ export class SocialGraph {
       muted: this.#muted,
       keywords: this.#keywords,
       languages: this.#languages,
+      stated: this.#stated,
+      deleted: this.#deleted,
     };
   }
 
@@ -107,9 +136,24 @@ export class SocialGraph {
       muted: this.#muted,
       keywords: this.#keywords,
       languages: this.#languages,
+      stated: this.#stated,
+      deleted: this.#deleted,
     };
     for (const [name, map] of Object.entries(into))
       for (const [key, value] of from[name] ?? []) map.set(key, value);
+  }
+
+  /** Notes when a pair was spoken of; false when something newer was said of it before. */
+  #isNewest(kind: string, { user_id, target_id, time_ms }: Statement): boolean {
+    if (this.#isGone(user_id, time_ms) || this.#isGone(target_id, time_ms)) return false;
+    const pair = `${kind}|${user_id}|${target_id}`;
+    if (time_ms < (this.#stated.get(pair) ?? 0)) return false;
+    this.#stated.set(pair, time_ms);
+    return true;
+  }
+
+  #isGone(userId: string, timeMs: number): boolean {
+    return timeMs <= (this.#deleted.get(userId) ?? -1);
   }
 
   #count(userId: string, change: number): void {
@@ -125,6 +169,8 @@ export class SocialGraph {
     }
     this.#keywords.delete(userId);
     this.#languages.delete(userId);
+    for (const pair of this.#stated.keys())
+      if (pair.split("|", 3).includes(userId, 1)) this.#stated.delete(pair);
   }
 }
 

@@ -31,6 +31,7 @@ export class BroadcastState {
     this.#trimmedAtMs = nowMs;
     this.posts.trim(nowMs);
     this.popular.trim(nowMs);
+    this.graph.trim(nowMs);
     this.history.trim(nowMs);
   }
 
