@@ -4,11 +4,10 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Event, EventSchema } from "../../datasets/events.ts";
 import { memoryEventLog } from "../../datasets/log/memory-event-log.ts";
-import { MemoryFeatureStore } from "../../features/memory-store.ts";
 import type { ServerClock } from "../http/services.ts";
 import { WorldClock, wallClock } from "./clock.ts";
 import { EventIntake } from "./event-intake.ts";
-import { BroadcastState, LiveState } from "./live-state.ts";
+import { liveIn } from "./live-state.fixture.ts";
 import { LogConsumer } from "./log-consumer.ts";
 
 let dir: string;
@@ -29,7 +28,7 @@ const impression = {
 
 async function intake(clock: ServerClock) {
   const log = memoryEventLog();
-  const live = new LiveState(new BroadcastState(), new MemoryFeatureStore());
+  const live = liveIn(mkdtempSync(join(dir, "live-")));
   const consumer = new LogConsumer(live, { segments: dir, log });
   await consumer.start(() => {});
   const { posts, graph } = live.broadcast;

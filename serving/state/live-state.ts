@@ -5,6 +5,7 @@ import { ViewerHistory } from "../../candidates/viewer-history.ts";
 import type { Event, LoggedEvent } from "../../datasets/events.ts";
 import { applyEvent } from "../../features/engine.ts";
 import type { FeatureStore } from "../../features/store.ts";
+import type { PostCounts } from "./post-counts.ts";
 import { readSnapshot, writeSnapshot } from "./snapshot.ts";
 
 /** How often retention is applied, in stream time. */
@@ -62,16 +63,18 @@ export class BroadcastState {
   }
 }
 
-/** Everything that requests read and events move: the broadcast state and the feature store. */
+/** Everything that requests read and events move: the broadcast state, the feature store and the counts. */
 export class LiveState {
   readonly broadcast: BroadcastState;
   readonly features: FeatureStore;
+  readonly counts: PostCounts;
   readonly #forgetters: ((userId: string) => unknown)[] = [];
   readonly #followers: ((events: readonly LoggedEvent[]) => void)[] = [];
 
-  constructor(broadcast: BroadcastState, features: FeatureStore) {
+  constructor(broadcast: BroadcastState, features: FeatureStore, counts: PostCounts) {
     this.broadcast = broadcast;
     this.features = features;
+    this.counts = counts;
   }
 
   /** Calls `forget` for every deleted user, after the state has forgotten them, and waits for what it returns. */
@@ -84,9 +87,9 @@ export class LiveState {
     this.#followers.push(follow);
   }
 
-  /** The last record that both reflect. */
+  /** The last record that all of them reflect. */
   get position(): number {
-    return Math.min(this.broadcast.position, this.features.position);
+    return Math.min(this.broadcast.position, this.features.position, this.counts.position);
   }
 
   /** Applies log records in sequence order; each part skips what it has had before. */
@@ -98,6 +101,7 @@ export class LiveState {
       await this.features.transaction(last, (state) => {
         for (const event of fresh) applyEvent(state, event);
       });
+    await this.counts.apply(events, last);
     for (const event of events)
       if (event.seq > this.broadcast.position) this.broadcast.apply(event);
     this.broadcast.position = Math.max(this.broadcast.position, last);

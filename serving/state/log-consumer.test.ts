@@ -6,8 +6,8 @@ import { type Event, EventSchema } from "../../datasets/events.ts";
 import type { EventLog } from "../../datasets/log/event-log.ts";
 import { memoryEventLog } from "../../datasets/log/memory-event-log.ts";
 import { SegmentRoller } from "../../datasets/log/roller.ts";
-import { MemoryFeatureStore } from "../../features/memory-store.ts";
-import { BroadcastState, LiveState } from "./live-state.ts";
+import { liveIn } from "./live-state.fixture.ts";
+import { BroadcastState } from "./live-state.ts";
 import { LogConsumer } from "./log-consumer.ts";
 
 let segments: string;
@@ -21,7 +21,7 @@ afterEach(() => rmSync(segments, { recursive: true }));
 
 const follow = (user_id: string, target_id: string, time_ms = NOW_MS): Event =>
   EventSchema.parse({ type: "follow", time_ms, user_id, target_id });
-const fresh = () => new LiveState(new BroadcastState(), new MemoryFeatureStore());
+const fresh = () => liveIn(mkdtempSync(join(segments, "live-")));
 
 test("a start catches up with everything logged, and later records follow by themselves", async () => {
   await log.append([follow("1", "2"), follow("1", "3")], NOW_MS);
@@ -63,7 +63,7 @@ test("each part skips what it has had: parts at different positions end alike", 
   const broadcast = new BroadcastState();
   for (const event of events.slice(0, 12)) broadcast.apply(event);
   broadcast.position = 12;
-  const behind = new LiveState(broadcast, new MemoryFeatureStore());
+  const behind = liveIn(mkdtempSync(join(segments, "live-")), broadcast);
   const second = new LogConsumer(behind, { segments, log });
   await second.start(() => {});
   await second.close();

@@ -10,6 +10,7 @@ import { applyEvent } from "../../features/engine.ts";
 import { LmdbFeatureStore } from "../../features/lmdb-store.ts";
 import { MemoryState } from "../../features/memory-store.ts";
 import { BroadcastState, LiveState } from "./live-state.ts";
+import { PostCounts } from "./post-counts.ts";
 
 const snapshotPath = (dir: DataDir): string => dir.at("broadcast.snapshot");
 
@@ -43,12 +44,14 @@ export async function openState(
     }
     const broadcast = new BroadcastState();
     await broadcast.load(snapshotPath(dir), last);
+    const counts = new PostCounts(root);
     return {
       log,
-      live: new LiveState(broadcast, features),
+      live: new LiveState(broadcast, features, counts),
       close: async () => {
         await broadcast.save(snapshotPath(dir));
         await features.close();
+        await counts.flush();
         await root.close();
         await log.close();
       },
@@ -116,6 +119,8 @@ export async function rebuildState(
   try {
     const broadcast = new BroadcastState();
     const state = new MemoryState();
+    const counts = new PostCounts(root);
+    await counts.clear();
     let position = 0;
     let events = 0;
     for await (const batch of readLog({ segments: dir.segments, log }, { order: "time" })) {
@@ -124,11 +129,13 @@ export async function rebuildState(
         broadcast.apply(event);
         if (event.seq > position) position = event.seq;
       }
+      await counts.add(batch);
       events += batch.length;
       onProgress(events);
     }
     broadcast.position = position;
     await features.replaceAll(position, state.entries());
+    await counts.finish(position);
     await broadcast.save(snapshotPath(dir));
   } finally {
     await root.close();
