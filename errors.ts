@@ -68,7 +68,7 @@ const CODES = {
   REDIS_UNAVAILABLE: {
     status: 503,
     meaning: "Redis cannot be used",
-    remedy: "check that it runs where ROOST_REDIS_URL says, and its user and password",
+    remedy: "check that it runs at this address, and user and password",
   },
   DATA_DIR_LOCKED: {
     status: 503,
@@ -119,6 +119,11 @@ const CODES = {
     status: 503,
     meaning: "the server is not ready",
     remedy: "ask again when /readyz answers 200",
+  },
+  STREAMS_FULL: {
+    status: 503,
+    meaning: "this server holds as many streams as it may",
+    remedy: "ask GET /v1/stream/poll every few seconds, or raise ROOST_STREAM_CONNECTIONS",
   },
   NOT_FOUND: {
     status: 404,

@@ -34,6 +34,7 @@ import { RETRIEVAL_TIMEOUT_MS } from "./sources/two-tower.ts";
 import { MACHINE_TIME, type Time, WorldClock, wallClock } from "./state/clock.ts";
 import { EventIntake } from "./state/event-intake.ts";
 import { LogConsumer } from "./state/log-consumer.ts";
+import { NewPosts } from "./state/new-posts.ts";
 import { openState } from "./state/open-state.ts";
 import { PostVectors } from "./state/post-vectors.ts";
 import { EXPERIMENTS_KIND } from "./versions/experiments-kind.ts";
@@ -144,6 +145,8 @@ async function open(
     logger,
   });
   live.onApplied((events) => vectors.apply(events));
+  const newPosts = new NewPosts(broadcast, live.position);
+  live.onApplied((events) => newPosts.apply(events));
   opened.push(() => vectors.close());
   const towers = await openTowers(settings, dir, logger, vectors);
   opened.push(() => towers.close());
@@ -266,6 +269,8 @@ async function open(
     },
     clock,
     versions,
+    counts: live.counts,
+    newPosts,
     metrics,
     logger,
     settings,

@@ -86,6 +86,14 @@ export const SettingsSchema = z.strictObject({
   shutdownTimeoutMs: Milliseconds.default(10_000).describe(
     "Time that requests in flight get to finish after SIGTERM",
   ),
+  streamConnections: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(10_000)
+    .describe(
+      "Open streams of new posts, about 30 kB each with their sockets; further clients are told to poll",
+    ),
   rankingTtlMs: Milliseconds.default(600_000).describe("Time that a ranking can be paged through"),
   rankingsKept: z
     .int()

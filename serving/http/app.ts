@@ -14,7 +14,8 @@ import type { Metrics } from "../metrics/metrics.ts";
 import type { Settings } from "../settings.ts";
 import { authorize, type Role } from "./authorize.ts";
 import { answerClientError } from "./client-error.ts";
-import { EVENTS_PATH, eventRoute } from "./event-route.ts";
+import { countsRoute } from "./counts-route.ts";
+import { eventRoute } from "./event-route.ts";
 import { InvalidRequest } from "./invalid-request.ts";
 import { JsonBody, readJsonBody, readJsonLines } from "./json-body.ts";
 import { openapiOptions } from "./openapi.ts";
@@ -23,6 +24,7 @@ import { PROBLEM_TYPE, problemOf } from "./problem.ts";
 import { rankRoute } from "./rank-route.ts";
 import { CallerGone } from "./request-signal.ts";
 import type { Services } from "./services.ts";
+import { streamRoute } from "./stream-route.ts";
 import type { Body } from "./validate.ts";
 import { versionRoutes } from "./version-routes.ts";
 import { weightsRoute } from "./weights-route.ts";
@@ -48,6 +50,7 @@ export type HttpSettings = Pick<
   | "deadlineGraceMs"
   | "apiToken"
   | "operatorToken"
+  | "streamConnections"
 >;
 
 /** The API without a port: `app.listen` opens one, `app.inject` asks without. `shutdown.ts` ends it. */
@@ -85,9 +88,10 @@ export async function createApp(options: AppOptions): Promise<App> {
   });
 
   acceptJsonOnly(server);
-  server.setValidatorCompiler(({ schema }) => {
-    const body = schema as unknown as Body<unknown>;
-    return (sent: unknown) => validateBody(body, sent);
+  server.setValidatorCompiler(({ schema, httpPart }) => {
+    const form = schema as unknown as Body<unknown>;
+    return (sent: unknown) =>
+      httpPart === "body" ? checked(form, bodyIn(sent)) : checked(form, new JsonBody(sent, []));
   });
   server.setSerializerCompiler(() => (value) => JSON.stringify(value));
 
@@ -131,19 +135,25 @@ export async function createApp(options: AppOptions): Promise<App> {
   eventRoute(server, options);
   weightsRoute(server, options);
   if (options.versions !== undefined) versionRoutes(server, options.versions, options.clock);
+  const { counts, newPosts } = options;
+  if (counts !== undefined) countsRoute(server, { counts });
+  if (newPosts !== undefined) streamRoute(server, { ...options, newPosts });
   operationRoutes(server, options);
   await server.ready();
   return { server, stopping };
 }
 
-function validateBody(body: Body<unknown>, sent: unknown) {
-  const { value, errors: formErrors } =
-    sent instanceof JsonBody ? sent : new JsonBody(undefined, []);
-  const read = body.validate(value, formErrors);
+const bodyIn = (sent: unknown): JsonBody =>
+  sent instanceof JsonBody ? sent : new JsonBody(undefined, []);
+
+function checked(form: Body<unknown>, { value, errors }: JsonBody) {
+  const read = form.validate(value, errors);
   return read.errors === undefined
     ? { value: read.value }
     : { error: new InvalidRequest(read.errors) };
 }
+
+const EVENTS_PATH = "/v1/events";
 
 /** JSON everywhere, and lines of JSON where events are taken. */
 function acceptJsonOnly(server: FastifyInstance): void {

@@ -5,15 +5,13 @@ import { InvalidRequest } from "./invalid-request.ts";
 import { problemResponses } from "./openapi.ts";
 import { type EventsResponse, EventsResponseSchema } from "./schemas.ts";
 
-export const EVENTS_PATH = "/v1/events";
-
 /**
  * `POST /v1/events`. 200: every event is durable or was before. 207: some were refused, `results` says which and why.
  * 400: none was taken.
  */
 export function eventRoute(server: FastifyInstance, { events, metrics, clock }: AppOptions): void {
   server.post<{ Body: SentEvents }>(
-    EVENTS_PATH,
+    "/v1/events",
     {
       schema: {
         summary: "Tell what happened: one event, an array of up to 1,000, or {events: [...]}",

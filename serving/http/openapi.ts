@@ -46,6 +46,7 @@ export const openapiOptions: FastifyDynamicSwaggerOptions = {
     tags: [
       { name: "ranking", description: "What a user should see now" },
       { name: "events", description: "What happened" },
+      { name: "delivery", description: "What is new, and what is shown beneath posts" },
       { name: "versions", description: "Configuration versions and what is in force" },
       { name: "operation", description: "State of the server" },
     ],
@@ -55,8 +56,10 @@ export const openapiOptions: FastifyDynamicSwaggerOptions = {
 
 function documented(schema: FastifySchema | undefined): FastifySchema {
   if (schema === undefined) return {};
-  const { body, response, ...rest } = schema;
+  const { body, querystring, response, ...rest } = schema;
   const converted: FastifySchema = { ...rest };
+  if (querystring !== undefined)
+    converted.querystring = toJson((querystring as Body<unknown>).schema);
   if (body !== undefined) converted.body = toJson((body as Body<unknown>).schema);
   if (response !== undefined) {
     converted.response = Object.fromEntries(

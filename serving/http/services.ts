@@ -1,5 +1,7 @@
 import type { Event } from "../../datasets/events.ts";
 import type { RankRecord } from "../metrics/rank-record.ts";
+import type { NewPosts } from "../state/new-posts.ts";
+import type { PostCounts } from "../state/post-counts.ts";
 import type { VersionStore } from "../versions/version-store.ts";
 import type { RankRequest, RankResponse, WeightsResponse } from "./schemas.ts";
 
@@ -12,6 +14,10 @@ export interface Services {
   readonly clock: ServerClock;
   /** Serves the version routes when given. */
   readonly versions?: VersionStore;
+  /** Serves `GET /v1/counts` when given. */
+  readonly counts?: Pick<PostCounts, "of">;
+  /** Serves the streams of new posts when given. */
+  readonly newPosts?: NewPosts;
 }
 
 export interface RankCall {

@@ -22,6 +22,8 @@ export interface Metrics {
   eventsTaken(type: string, status: string): void;
   /** The version in force; the one before it under the same kind and name disappears. */
   versionInForce(kind: string, name: string, checksum: string): void;
+  /** Open streams of new posts. */
+  streams(): { inc(): void; dec(): void };
   /** The registry, for parts that bring numbers of their own. */
   readonly registry: Registry;
 }
@@ -94,6 +96,11 @@ export function createMetrics(): Metrics {
     labelNames: ["kind", "name", "checksum"] as const,
     registers,
   });
+  const streams = new Gauge({
+    name: "roost_streams",
+    help: "Open streams of new posts",
+    registers,
+  });
   const inForce = new Map<string, string>();
 
   const countComponents = ({ pipeline }: RankRecord): void => {
@@ -126,6 +133,7 @@ export function createMetrics(): Metrics {
     },
     rankFailed: countComponents,
     eventsTaken: (type, status) => events.inc({ type, status }),
+    streams: () => streams,
     versionInForce(kind, name, checksum) {
       const before = inForce.get(`${kind}/${name}`);
       if (before !== undefined) versions.remove({ kind, name, checksum: before });
