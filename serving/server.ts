@@ -55,6 +55,9 @@ export interface ServerOptions {
   readonly candidateLogShare?: number;
   /** How a model's worker is started. */
   readonly startSession?: StartSession;
+  /** Records in a segment, and time between two looks for what is to be rolled, trimmed and swept. */
+  readonly rowsPerSegment?: number;
+  readonly upkeepEveryMs?: number;
   /** Longest wait for the two-tower source. */
   readonly retrievalTimeoutMs?: number;
   /**
@@ -115,7 +118,7 @@ async function open(
       logger.error({ err: error }, `${what} failed`);
   const dir = openDataDir(settings.dataDir, "own");
   opened.push(() => dir.close());
-  const { log, live, close } = await openState(dir, (reason) =>
+  const { log, live, checkpoint, close } = await openState(dir, (reason) =>
     logger.warn({ reason }, "state is built anew from the log"),
   );
   opened.push(close);
@@ -225,14 +228,23 @@ async function open(
     },
   };
 
-  const roller = new SegmentRoller({ log, dir: dir.segments });
+  const roller = new SegmentRoller({
+    log,
+    dir: dir.segments,
+    ...(options.rowsPerSegment !== undefined && { rowsPerSegment: options.rowsPerSegment }),
+  });
+  const roll = async (nowMs: number): Promise<void> => {
+    const rolled = await roller.roll(nowMs);
+    // What is rolled is many records, or old ones: a crash must not have them all read again.
+    if (rolled.length > 0) await checkpoint();
+  };
   const upkeep = setInterval(() => {
     const nowMs = clock.nowMs();
     broadcast.trim(nowMs);
     vectors.tend(nowMs);
     rankings.sweep(nowMs);
-    void roller.roll(nowMs).catch(failed("rolling the log into segments"));
-  }, MINUTE_MS);
+    void roll(nowMs).catch(failed("rolling the log into segments"));
+  }, options.upkeepEveryMs ?? MINUTE_MS);
   opened.push(() => clearInterval(upkeep));
   // Moves by another process are seen by looking.
   const refresh = setInterval(() => {

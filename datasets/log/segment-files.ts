@@ -6,6 +6,7 @@ import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { RoostError } from "../../errors.ts";
 import { EVENT_SCHEMA_VERSION } from "../events.ts";
+import { during } from "../phases.ts";
 
 /** The sidecar of a segment. A segment exists from the moment when its sidecar stands in the directory. */
 const Sidecar = z.strictObject({
@@ -108,13 +109,15 @@ export async function publishSegment(
     bytes: (await stat(temporary)).size,
     sha256: await sha256(temporary),
   };
-  await rename(temporary, `${name}.parquet`);
-  await writeFile(`${name}.json.tmp`, `${JSON.stringify(sidecar, null, 2)}\n`);
-  await fsync(`${name}.json.tmp`);
-  // The directory first: a sidecar must never outlive the file that it vouches for.
-  await fsync(dir);
-  await rename(`${name}.json.tmp`, `${name}.json`);
-  await fsync(dir);
+  await during("segment_rename", async () => {
+    await rename(temporary, `${name}.parquet`);
+    await writeFile(`${name}.json.tmp`, `${JSON.stringify(sidecar, null, 2)}\n`);
+    await fsync(`${name}.json.tmp`);
+    // The directory first: a sidecar must never outlive the file that it vouches for.
+    await fsync(dir);
+    await rename(`${name}.json.tmp`, `${name}.json`);
+    await fsync(dir);
+  });
   return { ...sidecar, file: `${name}.parquet` };
 }
 

@@ -25,6 +25,10 @@ const BENCHES: Record<string, { program: string; about: string }> = {
     program: "../../training/benches/train",
     about: "training speed, optimiser included, on one and two threads",
   },
+  crash: {
+    program: "../benches/crash",
+    about: "servers killed in every step of the write path: events lost, events doubled",
+  },
   growthbook: {
     program: "../../experiments/benches/growthbook",
     about: "GrowthBook conformance cases passed, by section",

@@ -3,6 +3,7 @@ import type { PostStore } from "../../candidates/post-store.ts";
 import type { SocialGraph } from "../../candidates/social-graph.ts";
 import type { Event } from "../../datasets/events.ts";
 import type { AppendResult, EventLog } from "../../datasets/log/event-log.ts";
+import { during } from "../../datasets/phases.ts";
 import type { EventSink, ServerClock } from "../http/services.ts";
 import type { WorldClock } from "./clock.ts";
 import type { LogConsumer } from "./log-consumer.ts";
@@ -49,10 +50,8 @@ export class EventIntake implements EventSink {
   async write(events: readonly Event[]): Promise<AppendResult[]> {
     const { log, clock } = this.#parts;
     const nowMs = clock.nowMs();
-    const results = await log.append(
-      events.map((event) => this.#complete(event)),
-      nowMs,
-    );
+    const complete = events.map((event) => this.#complete(event));
+    const results = await during("append", () => log.append(complete, nowMs));
     if (clock.kind === "world") await (clock as WorldClock).store(nowMs);
     return results;
   }

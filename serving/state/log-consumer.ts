@@ -1,5 +1,6 @@
 import type { EventLog } from "../../datasets/log/event-log.ts";
 import { followLog } from "../../datasets/log/reader.ts";
+import { during } from "../../datasets/phases.ts";
 import type { LiveState } from "./live-state.ts";
 
 /** Applies the log to the live state, batch by batch, from where the state stands. */
@@ -59,7 +60,7 @@ export class LogConsumer {
       this.#state.position + 1,
       this.#stop.signal,
     )) {
-      await this.#state.apply(batch);
+      await during("apply", () => this.#state.apply(batch));
       this.#wake();
     }
   }

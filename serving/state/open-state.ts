@@ -18,6 +18,8 @@ const snapshotPath = (dir: DataDir): string => dir.at("broadcast.snapshot");
 export interface OpenState {
   readonly log: EventLog;
   readonly live: LiveState;
+  /** Saves what a start after a crash would otherwise read from the log. Holds the event loop up while it serialises. */
+  checkpoint(): Promise<void>;
   /** Saves what makes the next start fast, and closes. */
   close(): Promise<void>;
 }
@@ -45,11 +47,19 @@ export async function openState(
     const broadcast = new BroadcastState();
     await broadcast.load(snapshotPath(dir), last);
     const counts = new PostCounts(root);
+    let saving = Promise.resolve();
+    // One at a time: two would rename each other's file away.
+    const checkpoint = (): Promise<void> => {
+      const saved = saving.then(() => broadcast.save(snapshotPath(dir)));
+      saving = saved.catch(() => {});
+      return saved;
+    };
     return {
       log,
       live: new LiveState(broadcast, features, counts),
+      checkpoint,
       close: async () => {
-        await broadcast.save(snapshotPath(dir));
+        await checkpoint();
         await features.close();
         await counts.flush();
         await root.close();

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { open, readFile, rename } from "node:fs/promises";
 import { deserialize, serialize } from "node:v8";
+import { during } from "../../datasets/phases.ts";
 
 /** Raised when what a consumer puts into its snapshot changes: older files are then ignored and the state is rebuilt. */
 const FORMAT = 1;
@@ -12,7 +13,11 @@ export interface Snapshot {
 }
 
 /** Writes a snapshot with its checksum; a reader sees the old file or the new one. */
-export async function writeSnapshot(path: string, snapshot: Snapshot): Promise<void> {
+export function writeSnapshot(path: string, snapshot: Snapshot): Promise<void> {
+  return during("checkpoint", () => write(path, snapshot));
+}
+
+async function write(path: string, snapshot: Snapshot): Promise<void> {
   const body = serialize({ format: FORMAT, ...snapshot });
   const pending = `${path}.partial`;
   const file = await open(pending, "w");
