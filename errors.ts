@@ -120,6 +120,12 @@ const CODES = {
     meaning: "the server is not ready",
     remedy: "ask again when /readyz answers 200",
   },
+  OVERLOADED: {
+    status: 503,
+    meaning: "the server takes no more for now",
+    remedy:
+      "send it again after the seconds of the retry-after header; event ids make that harmless",
+  },
   STREAMS_FULL: {
     status: 503,
     meaning: "this server holds as many streams as it may",
@@ -198,5 +204,16 @@ export class RoostError extends Error {
     this.detail = detail;
     this.status = CODES[code].status;
     this.remedy = CODES[code].remedy;
+  }
+}
+
+/** A refusal that passes by itself: the HTTP answer carries `retry-after`. */
+export class Busy extends RoostError {
+  /** Whole seconds, at least 1. */
+  readonly retryAfterS: number;
+
+  constructor(code: "OVERLOADED" | "STREAMS_FULL", detail: string, retryAfterS: number) {
+    super(code, detail);
+    this.retryAfterS = Math.max(1, Math.ceil(retryAfterS));
   }
 }

@@ -9,7 +9,7 @@ import Fastify, {
   LogController,
 } from "fastify";
 import type { Logger } from "pino";
-import { RoostError } from "../../errors.ts";
+import { Busy, RoostError } from "../../errors.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { Settings } from "../settings.ts";
 import { authorize, type Role } from "./authorize.ts";
@@ -101,6 +101,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     if (problem.status >= 500) {
       request.log.error({ err: error, code: problem.code }, "request failed");
     }
+    if (error instanceof Busy) reply.header("retry-after", error.retryAfterS);
     return reply.code(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
   });
 

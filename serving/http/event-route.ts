@@ -22,7 +22,7 @@ export function eventRoute(server: FastifyInstance, { events, metrics, clock }: 
         response: {
           200: EventsResponseSchema,
           207: EventsResponseSchema,
-          ...problemResponses(400, 401, 413, 415, 429, 503),
+          ...problemResponses(400, 401, 413, 415, 503),
         },
       },
     },

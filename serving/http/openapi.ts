@@ -15,7 +15,7 @@ const MEANINGS: Readonly<Record<number, string>> = {
   413: "The body is too large",
   415: "Not JSON in UTF-8",
   502: "A required component failed",
-  503: "Not ready",
+  503: "Not ready, or too busy",
   504: "The deadline passed",
 };
 

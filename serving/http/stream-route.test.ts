@@ -98,6 +98,7 @@ test("beyond the limit a client is told to poll, and polling answers the same", 
   const first = await fetch(`${url}?user_id=1`);
   const full = await fetch(`${url}?user_id=1`);
   expect(full.status).toBe(503);
+  expect(Number(full.headers.get("retry-after"))).toBeGreaterThan(0);
   expect(await full.json()).toMatchObject({
     code: "STREAMS_FULL",
     remedy: expect.stringContaining("/v1/stream/poll"),

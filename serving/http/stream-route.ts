@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import { Id } from "../../datasets/ids.ts";
-import { RoostError } from "../../errors.ts";
+import { Busy } from "../../errors.ts";
 import type { NewPosts, NewPostsCount } from "../state/new-posts.ts";
 import type { AppOptions } from "./app.ts";
 import { problemResponses } from "./openapi.ts";
@@ -16,6 +16,8 @@ const HEARTBEAT_MS = 15_000;
 const STALLED_MS = 60_000;
 /** What a client is told to wait before it connects again. */
 const RETRY_MS = 3_000;
+/** When a client that found no place may ask for one again; meanwhile it polls. */
+const FULL_RETRY_S = 60;
 
 const After = z.coerce
   .number()
@@ -70,7 +72,7 @@ export function streamRoute(
     },
     async (request, reply) => {
       if (open.size >= settings.streamConnections)
-        throw new RoostError("STREAMS_FULL", `${open.size} are open`);
+        throw new Busy("STREAMS_FULL", `${open.size} are open`, FULL_RETRY_S);
       const { user_id, after } = request.query;
       const resumed = /^(\d+)\.\d+$/.exec(String(request.headers["last-event-id"] ?? ""));
       const from = resumed === null ? (after ?? newPosts.position) : Number(resumed[1]);

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Event, EventSchema } from "../../datasets/events.ts";
+import type { EventLog } from "../../datasets/log/event-log.ts";
 import { memoryEventLog } from "../../datasets/log/memory-event-log.ts";
 import type { ServerClock } from "../http/services.ts";
 import { WorldClock, wallClock } from "./clock.ts";
@@ -104,4 +105,41 @@ test("on the wall clock every event keeps its own time", async () => {
   const { sink, logged } = await intake(wall);
   await sink.append([event({ ...impression, time_ms: 123 })]);
   expect((await logged(4))[0]?.time_ms).toBe(123);
+});
+
+test("too many events that wait for the disk, or for the state, are refused before anything is written", async () => {
+  const log = memoryEventLog();
+  const live = liveIn(mkdtempSync(join(dir, "live-")));
+  const consumer = new LogConsumer(live, { segments: dir, log });
+  await consumer.start(() => {});
+  let flush = (): void => {};
+  const disk = new Promise<void>((resolve) => {
+    flush = resolve;
+  });
+  const slow: EventLog = Object.create(log, {
+    append: {
+      value: async (...args: Parameters<EventLog["append"]>) => {
+        await disk;
+        return log.append(...args);
+      },
+    },
+  });
+  const { posts, graph } = live.broadcast;
+  const parts = { log: slow, consumer, posts, graph, clock: wall };
+  const sink = new EventIntake(parts, { waiting: 3, behind: 5 });
+  const three = [event(impression), event(impression), event(impression)];
+  const first = sink.append(three);
+  await expect(sink.append([event(impression)])).rejects.toMatchObject({
+    code: "OVERLOADED",
+    retryAfterS: 1,
+  });
+  flush();
+  expect((await first).results).toHaveLength(3);
+  expect(log.lastSeq()).toBe(3);
+  await sink.append([event(impression)]);
+
+  await consumer.close();
+  await log.append([...three, ...three], NOW_MS);
+  await expect(sink.append([event(impression)])).rejects.toThrow(/6 records behind the log/);
+  expect(log.lastSeq()).toBe(10);
 });

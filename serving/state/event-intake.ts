@@ -4,12 +4,24 @@ import type { SocialGraph } from "../../candidates/social-graph.ts";
 import type { Event } from "../../datasets/events.ts";
 import type { AppendResult, EventLog } from "../../datasets/log/event-log.ts";
 import { during } from "../../datasets/phases.ts";
+import { Busy } from "../../errors.ts";
 import type { EventSink, ServerClock } from "../http/services.ts";
 import type { WorldClock } from "./clock.ts";
 import type { LogConsumer } from "./log-consumer.ts";
 
 /** An answer waits this long for its events to show in the features, so that a client mostly reads what it wrote. */
 const READ_YOUR_WRITES_MS = 250;
+/** Events that may wait for the disk: about 50 MB. Beyond it clients are asked to wait, before memory grows. */
+const MOST_WAITING = 50_000;
+/** Records that the state may be behind the log: seconds of work. Taking more would only make answers older. */
+const MOST_BEHIND = 200_000;
+/** The state takes at least so many records a second, for an estimate of when it has caught up. */
+const APPLIED_PER_S = 20_000;
+
+export interface IntakeLimits {
+  readonly waiting: number;
+  readonly behind: number;
+}
 
 export interface IntakeParts {
   readonly log: EventLog;
@@ -22,15 +34,23 @@ export interface IntakeParts {
 /** Writes events to the log with what the server knows about them filled in; resolves when they are durable. */
 export class EventIntake implements EventSink {
   readonly #parts: IntakeParts;
+  readonly #limits: IntakeLimits;
+  #waiting = 0;
 
-  constructor(parts: IntakeParts) {
+  constructor(
+    parts: IntakeParts,
+    limits: IntakeLimits = { waiting: MOST_WAITING, behind: MOST_BEHIND },
+  ) {
     this.#parts = parts;
+    this.#limits = limits;
   }
 
+  /** @throws OVERLOADED before anything is written, when too many events wait for the disk or for the state */
   async append(
     events: readonly Event[],
   ): Promise<{ results: { status: "accepted" | "duplicate" }[] }> {
     const { clock } = this.#parts;
+    this.#refuseWhenFull(events.length);
     const arrived =
       clock.kind === "world"
         ? events.map((event) => ({ ...event, time_ms: clock.nowMs() }))
@@ -51,9 +71,28 @@ export class EventIntake implements EventSink {
     const { log, clock } = this.#parts;
     const nowMs = clock.nowMs();
     const complete = events.map((event) => this.#complete(event));
-    const results = await during("append", () => log.append(complete, nowMs));
+    this.#waiting += events.length;
+    let results: AppendResult[];
+    try {
+      results = await during("append", () => log.append(complete, nowMs));
+    } finally {
+      this.#waiting -= events.length;
+    }
     if (clock.kind === "world") await (clock as WorldClock).store(nowMs);
     return results;
+  }
+
+  #refuseWhenFull(more: number): void {
+    const { log, consumer } = this.#parts;
+    if (this.#waiting > 0 && this.#waiting + more > this.#limits.waiting)
+      throw new Busy("OVERLOADED", `${this.#waiting} events wait for the disk`, 1);
+    const behind = log.lastSeq() - consumer.position;
+    if (behind > this.#limits.behind)
+      throw new Busy(
+        "OVERLOADED",
+        `the state is ${behind} records behind the log`,
+        (behind - this.#limits.behind / 2) / APPLIED_PER_S,
+      );
   }
 
   /** Fills in the author and network of a post. */

@@ -35,6 +35,11 @@ export class LogConsumer {
     caughtUp = true;
   }
 
+  /** The last record that the state reflects. */
+  get position(): number {
+    return this.#state.position;
+  }
+
   /** What stopped the consumer; undefined while it runs. */
   get failure(): unknown {
     return this.#failure;
