@@ -145,6 +145,7 @@ export interface TestServer extends Omit<Server, "rank"> {
   advance(ms: number): void;
   rank(body: Partial<RankRequest>): Promise<RankResponse>;
   post(path: string, body: unknown): Promise<{ status: number; body: never }>;
+  get(path: string): Promise<{ status: number; body: never }>;
   /** Sends events; they are durable and applied when it resolves. */
   send(events: readonly unknown[]): Promise<void>;
   /** Waits until what follows answers is logged and applied. */
@@ -190,6 +191,10 @@ export async function testServer(
     });
     return { status: reply.statusCode, body: reply.json() as never };
   };
+  const get: TestServer["get"] = async (url) => {
+    const reply = await server.app.server.inject(url);
+    return { status: reply.statusCode, body: reply.json() as never };
+  };
   const settled = async (): Promise<void> => {
     await server.rank.after.settled();
     await server.caughtUp();
@@ -217,6 +222,7 @@ export async function testServer(
       passedMs += ms;
     },
     post,
+    get,
     rank: async (body) => {
       const answer = await post("/v1/rank", { product: "for_you", limit: 20, ...body });
       expect(answer.status, JSON.stringify(answer.body)).toBe(200);
