@@ -19,7 +19,12 @@ import {
   type TrainedPromotion,
   usableChampion,
 } from "./registry/promote-trained.ts";
-import { studentOf } from "./registry/student-of.ts";
+import {
+  checkStudent,
+  heavyTeacher,
+  type StudentRequest,
+  studentLayers,
+} from "./registry/student-of.ts";
 import { warmSource } from "./registry/warm-source.ts";
 import type { TowerLog } from "./tower-log.ts";
 import { noWarmStart, towerLog, trainTowers } from "./train-towers.ts";
@@ -48,7 +53,7 @@ export interface TrainRequest {
   readonly sinceMs?: number;
   /** The version that a warm start goes on from: first digits or an alias. Default `champion`. */
   readonly from?: string;
-  /** Makes the heavy ranker a student of a published one. */
+  /** Makes the light and the heavy ranker students of a published heavy one. */
   readonly student?: StudentRequest;
   /** How the heavy ranker reads a viewer's own rates; as the data set says by default. */
   readonly viewerRates?: ViewerRates;
@@ -72,13 +77,6 @@ export interface TrainRequest {
   readonly signal?: AbortSignal;
   /** Directory of what an interrupted training goes on from; emptied when all is published. */
   readonly checkpointDir?: string;
-}
-
-export interface StudentRequest {
-  /** The teacher: first digits of a version, or an alias. */
-  readonly of: string;
-  /** The student's width by the teacher's, above 0, at most 1. */
-  readonly width: number;
 }
 
 export interface TrainReport {
@@ -105,7 +103,8 @@ export async function trainRankers(request: TrainRequest): Promise<TrainReport> 
   };
 
   const asked = request.rankers ?? (request.student ? ["heavy"] : suiting(manifest, request));
-  if (request.student) checkStudent(request, asked);
+  const { student } = request;
+  if (student) checkStudent({ ...request, student }, asked);
   // In this order: the heavy ranker teaches the towers.
   const stages = STAGES.filter((stage) => asked.includes(stage));
   if (request.sinceMs !== undefined && stages.includes(TWO_TOWER)) throw noWarmStart();
@@ -199,19 +198,6 @@ function splitOf(manifest: DatasetManifest, request: TrainRequest): TimeSplit {
   return datasetSplit(manifest, request);
 }
 
-/** @throws BAD_ARGUMENT when something else than a heavy ranker trained anew is asked for */
-function checkStudent(
-  { sinceMs, curveDays = [] }: TrainRequest,
-  stages: readonly TrainedStage[],
-): void {
-  if (curveDays.length > 0)
-    throw new RoostError("BAD_ARGUMENT", "--curve is of rankers without a teacher: leave it out");
-  if (sinceMs !== undefined)
-    throw new RoostError("BAD_ARGUMENT", "a student is trained anew: leave out --since");
-  if (stages.some((stage) => stage !== "heavy"))
-    throw new RoostError("BAD_ARGUMENT", "only a heavy ranker can be a student: --rankers heavy");
-}
-
 /** What decides the bytes of a run's bundles. */
 function decides(
   {
@@ -281,13 +267,15 @@ async function trainOne(
     request.sinceMs === undefined
       ? undefined
       : await warmSource(request.out, kind, request.from ?? "champion");
-  const teacher = request.student && (await studentOf(request.out, request.student));
+  const { student } = request;
+  const teacher = student && (await heavyTeacher(request.out, student));
+  const layers = teacher && kind === "heavy" ? studentLayers(teacher, student) : undefined;
   const { featureSubset, ...settings } = trainerOf(request, manifest, kind, rows, usable);
   const model = await trainRanker({
     ...settings,
-    ...(teacher && {
-      teacher,
-      options: { ...settings.options, heavy: { ...teacher.heavy, ...settings.options?.heavy } },
+    ...(teacher && { teacher }),
+    ...(layers && {
+      options: { ...settings.options, heavy: { ...layers, ...settings.options?.heavy } },
     }),
     // A model that training goes on from keeps its features, whatever varies now.
     ...(warm ? { warm } : { featureSubset }),
@@ -304,9 +292,10 @@ async function trainOne(
       source: `${manifest.source} ${manifest.checksum.slice(0, 16)}`,
     });
     const lineage = {
+      // A teacher of another stage is named in the settings alone: nothing of it is in this version.
       parent:
         warm?.manifest.version ??
-        teacher?.bundle.manifest.version ??
+        (layers && teacher?.bundle.manifest.version) ??
         (await usableChampion(stageDir)),
       command: [...request.command],
       published_ms: request.nowMs,
