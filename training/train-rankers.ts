@@ -2,9 +2,9 @@ import { join } from "node:path";
 import { type DatasetManifest, readManifest } from "../datasets/dataset.ts";
 import { datasetSplit, type TimeSplit, warmSplit } from "../datasets/split.ts";
 import { RoostError } from "../errors.ts";
-import type { Bundle, BundleManifest } from "../features/bundle.ts";
-import { adoptUnversioned, readChampion } from "../features/models/champion.ts";
-import { publishVersion, readVersion } from "../features/models/versions.ts";
+import type { BundleManifest } from "../features/bundle.ts";
+import { adoptUnversioned } from "../features/models/champion.ts";
+import { publishVersion } from "../features/models/versions.ts";
 import { FEATURE_NAMES, schemaHash } from "../features/registry.ts";
 import { rowsBetween } from "../features/replay.ts";
 import type { TrainingRows } from "../features/rows.ts";
@@ -14,20 +14,22 @@ import { datasetRows, usableFeatures } from "./dataset-rows.ts";
 import { HEAVY_IDS, type ViewerRates } from "./feature-sets.ts";
 import { finishedRankers } from "./finished-rankers.ts";
 import { rankerFeatures } from "./ranker-features.ts";
+import { heavyTeacher } from "./registry/heavy-teacher.ts";
 import {
   promoteTrained,
   type TrainedPromotion,
   usableChampion,
 } from "./registry/promote-trained.ts";
 import {
+  askedTeacher,
   checkStudent,
-  heavyTeacher,
   type StudentRequest,
   studentLayers,
 } from "./registry/student-of.ts";
 import { warmSource } from "./registry/warm-source.ts";
 import type { TowerLog } from "./tower-log.ts";
 import { noWarmStart, towerLog, trainTowers } from "./train-towers.ts";
+import { TEACHER_SHARE, type Teacher } from "./trainers/distillation.ts";
 import { type CurvePoint, learningCurve } from "./trainers/learning-curve.ts";
 import { positionWeighted } from "./trainers/position-weights.ts";
 import type { RankerOptions } from "./trainers/ranker-options.ts";
@@ -39,6 +41,8 @@ export const RANKERS = ["light", "heavy", "past_rates"] as const satisfies reado
 /** All that is trained. */
 export const STAGES = [...RANKERS, TWO_TOWER] as const;
 export type TrainedStage = (typeof STAGES)[number];
+/** The heavy ranker teaches the light one and the towers. */
+const IN_ORDER: readonly TrainedStage[] = ["heavy", "light", "past_rates", TWO_TOWER];
 
 export interface TrainRequest {
   readonly data: string;
@@ -105,8 +109,7 @@ export async function trainRankers(request: TrainRequest): Promise<TrainReport> 
   const asked = request.rankers ?? (request.student ? ["heavy"] : suiting(manifest, request));
   const { student } = request;
   if (student) checkStudent({ ...request, student }, asked);
-  // In this order: the heavy ranker teaches the towers.
-  const stages = STAGES.filter((stage) => asked.includes(stage));
+  const stages = IN_ORDER.filter((stage) => asked.includes(stage));
   if (request.sinceMs !== undefined && stages.includes(TWO_TOWER)) throw noWarmStart();
   const ranked = { features: FEATURE_NAMES, ids: HEAVY_IDS };
   const log = stages.includes(TWO_TOWER) ? towerLog(ranked) : undefined;
@@ -152,7 +155,14 @@ export async function trainRankers(request: TrainRequest): Promise<TrainReport> 
               learned.toMs,
               bundles.heavy?.version,
             )
-          : await trainOne(request, manifest, kind, rows, usable);
+          : await trainOne(
+              request,
+              manifest,
+              kind,
+              rows,
+              usable,
+              await teacherOf(request, kind, learned.toMs, bundles.heavy?.version),
+            );
       await finished?.note(kind, published);
       return published;
     });
@@ -254,12 +264,28 @@ function trainerOf(
   };
 }
 
+/** Whom a ranker learns from beside the labels: who was asked for, else a light one from the heavy one. */
+async function teacherOf(
+  { out, student, sinceMs, options }: TrainRequest,
+  kind: RankerKind,
+  untilMs: number,
+  heavy: string | undefined,
+): Promise<Teacher | undefined> {
+  if (student) return askedTeacher(out, student);
+  // A warm start goes on as it is measured, from labels; rare negatives are left out of labels alone.
+  if (kind !== "light" || sinceMs !== undefined || (options?.fit?.rareNegatives ?? 1) < 1)
+    return undefined;
+  const bundle = await heavyTeacher(join(out, "heavy"), heavy, untilMs);
+  return bundle && { bundle, share: TEACHER_SHARE };
+}
+
 async function trainOne(
   request: TrainRequest,
   manifest: DatasetManifest,
   kind: RankerKind,
   rows: { train: TrainingRows; validation: TrainingRows },
   usable: readonly string[],
+  teacher: Teacher | undefined,
 ): Promise<BundleManifest> {
   const stageDir = join(request.out, kind);
   await adoptUnversioned(stageDir, request.nowMs);
@@ -268,8 +294,8 @@ async function trainOne(
       ? undefined
       : await warmSource(request.out, kind, request.from ?? "champion");
   const { student } = request;
-  const teacher = student && (await heavyTeacher(request.out, student));
-  const layers = teacher && kind === "heavy" ? studentLayers(teacher, student) : undefined;
+  const layers =
+    student && teacher && kind === "heavy" ? studentLayers(teacher, student) : undefined;
   const { featureSubset, ...settings } = trainerOf(request, manifest, kind, rows, usable);
   const model = await trainRanker({
     ...settings,
@@ -320,7 +346,7 @@ async function trainPair(
   const { seed, threads, signal, options, metricRounds = 200, command, nowMs } = request;
   const stageDir = join(request.out, TWO_TOWER);
   try {
-    const teacher = await teacherOf(join(request.out, "heavy"), heavy, untilMs);
+    const teacher = await heavyTeacher(join(request.out, "heavy"), heavy, untilMs);
     return await trainTowers(manifest, {
       stageDir,
       ...noted,
@@ -341,19 +367,4 @@ async function trainPair(
   } finally {
     request.onProgress?.(TWO_TOWER, 1);
   }
-}
-
-/**
- * The heavy ranker of this run, else the champion; none where it cannot be used, or has learned from rows that the towers
- * are measured on.
- */
-async function teacherOf(
-  stageDir: string,
-  version: string | undefined,
-  untilMs: number,
-): Promise<Bundle | undefined> {
-  if (version !== undefined) return readVersion(stageDir, version);
-  if ((await usableChampion(stageDir)) === null) return undefined;
-  const champion = await readChampion(stageDir);
-  return champion.manifest.data.to_ms < untilMs ? champion : undefined;
 }

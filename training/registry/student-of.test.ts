@@ -27,29 +27,45 @@ const trained = async (more: Partial<TrainRequest>): Promise<Record<string, Bund
   return bundles;
 };
 
-let teacher: BundleManifest;
 let labelled: BundleManifest;
+let teacher: BundleManifest;
+let taught: BundleManifest;
 beforeAll(async () => {
   data = await mkdtemp(join(tmpdir(), "roost-student-"));
   await simulate({ preset: "tiny", seed: 6, outDir: data });
-  const bundles = await trained({
-    rankers: ["light", "heavy"],
-    options: { heavy: SMALL, fit: { maxPasses: 1 } },
-  });
-  [teacher, labelled] = [bundles.heavy as BundleManifest, bundles.light as BundleManifest];
+  labelled = (await trained({ rankers: ["light"] })).light as BundleManifest;
+  const small = { heavy: SMALL, fit: { maxPasses: 2 } };
+  const both = await trained({ rankers: ["light", "heavy"], options: small });
+  [teacher, taught] = [both.heavy as BundleManifest, both.light as BundleManifest];
 }, 60_000);
 afterAll(() => rm(data, { recursive: true }));
 
+const light = async (more: Partial<TrainRequest> = {}): Promise<BundleManifest> =>
+  (await trained({ rankers: ["light"], ...more })).light as BundleManifest;
+
+test("a light ranker learns from the heavy one of its training, else from the champion; without one from labels", async () => {
+  expect(labelled.settings).not.toHaveProperty("distilled");
+  expect(taught.settings).toMatchObject({ distilled: { from: teacher.version, share: 0.5 } });
+  expect((await light()).settings).toMatchObject({ distilled: { from: teacher.version } });
+});
+
+test("a champion that has seen the validation rows teaches nobody, nor is there a teacher of rare negatives", async () => {
+  const { to_ms } = teacher.data;
+  const earlier = await light({ trainUntilMs: to_ms, validateUntilMs: to_ms + 3_600_000 });
+  expect(earlier.settings).not.toHaveProperty("distilled");
+  const rare = await light({ options: { fit: { rareNegatives: 0.5 } } });
+  expect(rare.settings).not.toHaveProperty("distilled");
+});
+
 test("light and heavy learn from one teacher; each follows what its own stage or its teacher is", async () => {
   const student = { of: teacher.version.slice(0, 6) };
-  const { light, heavy } = await trained({ student, rankers: ["light", "heavy"] });
+  const { light, heavy } = await trained({ student, rankers: ["light", "heavy"], seed: 2 });
   const distilled = { from: teacher.version, share: 0.5 };
 
   expect(light?.settings).toMatchObject({ distilled });
   expect(light?.settings).not.toHaveProperty("heavy");
   expect(light?.features).toEqual(labelled.features);
   expect(light?.parameters).toBe(labelled.parameters);
-  expect(light?.version).not.toBe(labelled.version);
   const ofLight = await readLineage(join(out(), "light"), light?.version as string);
   expect(ofLight?.parent).toBe(labelled.version);
   expect((await readAliases(join(out(), "light"))).champion).toBe(labelled.version);

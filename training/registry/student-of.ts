@@ -50,7 +50,7 @@ export function checkStudent(
  * @throws BAD_ARGUMENT when there is no such version
  * @throws BAD_BUNDLE when it is damaged or its features are not those of this registry
  */
-export async function heavyTeacher(modelsDir: string, { of }: StudentRequest): Promise<Teacher> {
+export async function askedTeacher(modelsDir: string, { of }: StudentRequest): Promise<Teacher> {
   const bundle = await readFound(await findVersion(modelsDir, of, "heavy"));
   checkBundle(bundle.manifest);
   return { bundle, share: TEACHER_SHARE };
