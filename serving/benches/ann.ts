@@ -46,9 +46,9 @@ const { values: flags } = parseArgs({
   options: {
     help: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
+    preset: { type: "string", default: "demo" },
     data: { type: "string" },
     models: { type: "string" },
-    preset: { type: "string", default: "demo" },
     posts: { type: "string" },
     seconds: { type: "string", default: "20" },
     "data-dir": { type: "string", default: process.env.ROOST_DATA_DIR ?? ".roost" },
