@@ -17,3 +17,9 @@ test.each([
   expect(stderr).toMatch(/^roost: an argument is not usable: .*; run the command with --help.*\n$/);
   expect(stderr).toContain(said);
 });
+
+test("a width without a teacher is refused, not passed over", () => {
+  const { status, stderr } = roost("train", "--data", "docs", "--width", "0.5");
+  expect(status).toBe(1);
+  expect(stderr).toContain("--width needs --student-of");
+});

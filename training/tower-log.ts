@@ -6,14 +6,15 @@ import type { IdColumn } from "../features/registry.ts";
 import { POST_TOWER, USER_TOWER } from "../features/tower-inputs.ts";
 import { TowerReader } from "../features/tower-reader.ts";
 import { TowerRows } from "../features/tower-rows.ts";
+import { PostLots } from "./post-lots.ts";
 
-/** Posts older than this are not retrieved. */
-const WINDOW_MS = 48 * 3_600_000;
 const REMEMBERED_REQUESTS = 20_000;
 
 export interface TowerLogOptions {
-  /** Posts drawn uniformly from the window for each request. */
-  readonly negativesPerRequest: number;
+  /** Posts drawn for each request. */
+  readonly lotsPerRequest: number;
+  /** How many of them come from those that viewers act on; the others come uniformly from the window. Default: none. */
+  readonly engagedPerRequest?: number;
   readonly seed: number;
   /** What rankers read, noted for every viewer and post by lot, so that a ranker can say what it is worth. */
   readonly features?: readonly string[];
@@ -27,33 +28,35 @@ export interface TowerLogOptions {
 export class TowerLog {
   readonly users = new TowerRows(USER_TOWER);
   readonly posts = new TowerRows(POST_TOWER);
-  readonly negatives = new TowerRows(POST_TOWER);
+  /** Posts by lot, `lotsPerRequest` to a row of `users`, of which the first `uniformPerRequest` are drawn uniformly. */
+  readonly lots = new TowerRows(POST_TOWER);
+  readonly lotsPerRequest: number;
+  readonly uniformPerRequest: number;
   /** Impression row → row of `users`. */
   readonly userOf: number[] = [];
-  /** Posts that negatives were drawn from, by request: what log-Q of a negative is. */
+  /** Posts that uniform lots were drawn from, by request: what their log-Q is. */
   readonly eligible: number[] = [];
-  /** Post of each negative, as its number in `postNumber`. */
-  readonly negativePost: number[] = [];
+  /** Post of each lot, as its number in `postNumber`. */
+  readonly lotPost: number[] = [];
   /** Columns of `lotFeatures` and `lotIds`. */
   readonly lotFeatureNames: readonly string[];
   readonly lotIdNames: readonly IdColumn[];
-  /** Ranker's features of each negative for its viewer, row-major [negatives, names]; NaN = missing. Ids likewise. */
+  /** Ranker's features of each lot for its viewer, row-major [lots, names]; NaN = missing. Ids likewise. */
   lotFeatures = new Float32Array(0);
   lotIds = new Uint32Array(0);
   readonly #rankerReader: FeatureReader;
   readonly #numbers = new Map<string, number>();
   readonly #reader = new TowerReader();
   readonly #options: TowerLogOptions;
-  /** Posts in order of time: those from `#first` on are in the window. */
-  readonly #created: { readonly id: string; readonly author: string; readonly timeMs: number }[] =
-    [];
-  #first = 0;
+  readonly #drawn = new PostLots();
   /** Request → its row of `users`, of the last two generations: impressions of one request come within minutes. */
   #recent = new Map<string, number>();
   #older = new Map<string, number>();
 
   constructor(options: TowerLogOptions) {
     this.#options = options;
+    this.lotsPerRequest = options.lotsPerRequest;
+    this.uniformPerRequest = options.lotsPerRequest - (options.engagedPerRequest ?? 0);
     this.lotFeatureNames = options.features ?? [];
     this.lotIdNames = options.ids ?? [];
     this.#rankerReader = new FeatureReader(this.lotFeatureNames, this.lotIdNames);
@@ -71,8 +74,7 @@ export class TowerLog {
 
   /** Takes every event of the log in order. */
   observe(event: Event): void {
-    if (event.type === "post_created" && event.repost_of_post_id === undefined)
-      this.#created.push({ id: event.post_id, author: event.author_id, timeMs: event.time_ms });
+    this.#drawn.observe(event);
   }
 
   /** Takes the impression that becomes the next training row. */
@@ -81,7 +83,7 @@ export class TowerLog {
     let user = this.#recent.get(key) ?? this.#older.get(key);
     if (user === undefined) {
       user = this.#reader.user(state, event.user_id, event.time_ms, this.users);
-      this.#drawNegatives(event, state, user);
+      this.#drawLots(event, state, user);
     }
     this.#remember(key, user);
     this.userOf.push(user);
@@ -97,15 +99,9 @@ export class TowerLog {
     this.#recent.set(key, user);
   }
 
-  #drawNegatives(event: EventOf<"impression">, state: StateView, user: number): void {
-    const created = this.#created;
-    while (
-      this.#first < created.length &&
-      (created[this.#first]?.timeMs as number) < event.time_ms - WINDOW_MS
-    )
-      this.#first++;
-    const count = created.length - this.#first;
-    this.eligible.push(count);
+  #drawLots(event: EventOf<"impression">, state: StateView, user: number): void {
+    const drawn = this.#drawn;
+    this.eligible.push(drawn.begin(event.time_ms));
     const draws = random(this.#options.seed, "negatives", user);
     this.#reader.begin(state, event.time_ms);
     const ranked = this.lotFeatureNames.length > 0;
@@ -115,14 +111,14 @@ export class TowerLog {
         nowMs: event.time_ms,
         ...(event.surface === undefined ? {} : { surface: event.surface }),
       });
-    for (let i = 0; i < this.#options.negativesPerRequest; i++) {
-      const post = count > 0 ? created[this.#first + draws.below(count)] : undefined;
+    for (let i = 0; i < this.lotsPerRequest; i++) {
+      const post = i < this.uniformPerRequest ? drawn.uniform(draws) : drawn.engaged(draws);
       // Before the first post there is nothing to draw: the shown one stands in.
       const id = post?.id ?? event.post_id;
       const author = post?.author ?? event.author_id ?? "0";
-      const row = this.#reader.post(state, id, author, this.negatives);
+      const row = this.#reader.post(state, id, author, this.lots);
       if (ranked) this.#noteFeatures(id, author, row);
-      this.negativePost.push(this.postNumber(id));
+      this.lotPost.push(this.postNumber(id));
     }
   }
 

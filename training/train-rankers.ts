@@ -2,9 +2,9 @@ import { join } from "node:path";
 import { type DatasetManifest, readManifest } from "../datasets/dataset.ts";
 import { datasetSplit, type TimeSplit, warmSplit } from "../datasets/split.ts";
 import { RoostError } from "../errors.ts";
-import type { Bundle, BundleManifest } from "../features/bundle.ts";
-import { adoptUnversioned, readChampion } from "../features/models/champion.ts";
-import { publishVersion, readVersion } from "../features/models/versions.ts";
+import type { BundleManifest } from "../features/bundle.ts";
+import { adoptUnversioned } from "../features/models/champion.ts";
+import { publishVersion } from "../features/models/versions.ts";
 import { FEATURE_NAMES, schemaHash } from "../features/registry.ts";
 import { rowsBetween } from "../features/replay.ts";
 import type { TrainingRows } from "../features/rows.ts";
@@ -14,15 +14,22 @@ import { datasetRows, usableFeatures } from "./dataset-rows.ts";
 import { HEAVY_IDS, type ViewerRates } from "./feature-sets.ts";
 import { finishedRankers } from "./finished-rankers.ts";
 import { rankerFeatures } from "./ranker-features.ts";
+import { heavyTeacher } from "./registry/heavy-teacher.ts";
 import {
   promoteTrained,
   type TrainedPromotion,
   usableChampion,
 } from "./registry/promote-trained.ts";
-import { studentOf } from "./registry/student-of.ts";
+import {
+  askedTeacher,
+  checkStudent,
+  type StudentRequest,
+  studentLayers,
+} from "./registry/student-of.ts";
 import { warmSource } from "./registry/warm-source.ts";
 import type { TowerLog } from "./tower-log.ts";
 import { noWarmStart, towerLog, trainTowers } from "./train-towers.ts";
+import { TEACHER_SHARE, type Teacher } from "./trainers/distillation.ts";
 import { type CurvePoint, learningCurve } from "./trainers/learning-curve.ts";
 import { positionWeighted } from "./trainers/position-weights.ts";
 import type { RankerOptions } from "./trainers/ranker-options.ts";
@@ -34,6 +41,8 @@ export const RANKERS = ["light", "heavy", "past_rates"] as const satisfies reado
 /** All that is trained. */
 export const STAGES = [...RANKERS, TWO_TOWER] as const;
 export type TrainedStage = (typeof STAGES)[number];
+/** The heavy ranker teaches the light one and the towers. */
+const IN_ORDER: readonly TrainedStage[] = ["heavy", "light", "past_rates", TWO_TOWER];
 
 export interface TrainRequest {
   readonly data: string;
@@ -48,7 +57,7 @@ export interface TrainRequest {
   readonly sinceMs?: number;
   /** The version that a warm start goes on from: first digits or an alias. Default `champion`. */
   readonly from?: string;
-  /** Makes the heavy ranker a student of a published one. */
+  /** Makes the light and the heavy ranker students of a published heavy one. */
   readonly student?: StudentRequest;
   /** How the heavy ranker reads a viewer's own rates; as the data set says by default. */
   readonly viewerRates?: ViewerRates;
@@ -72,13 +81,6 @@ export interface TrainRequest {
   readonly signal?: AbortSignal;
   /** Directory of what an interrupted training goes on from; emptied when all is published. */
   readonly checkpointDir?: string;
-}
-
-export interface StudentRequest {
-  /** The teacher: first digits of a version, or an alias. */
-  readonly of: string;
-  /** The student's width by the teacher's, above 0, at most 1. */
-  readonly width: number;
 }
 
 export interface TrainReport {
@@ -105,9 +107,9 @@ export async function trainRankers(request: TrainRequest): Promise<TrainReport> 
   };
 
   const asked = request.rankers ?? (request.student ? ["heavy"] : suiting(manifest, request));
-  if (request.student) checkStudent(request, asked);
-  // In this order: the heavy ranker teaches the towers.
-  const stages = STAGES.filter((stage) => asked.includes(stage));
+  const { student } = request;
+  if (student) checkStudent({ ...request, student }, asked);
+  const stages = IN_ORDER.filter((stage) => asked.includes(stage));
   if (request.sinceMs !== undefined && stages.includes(TWO_TOWER)) throw noWarmStart();
   const ranked = { features: FEATURE_NAMES, ids: HEAVY_IDS };
   const log = stages.includes(TWO_TOWER) ? towerLog(ranked) : undefined;
@@ -153,7 +155,14 @@ export async function trainRankers(request: TrainRequest): Promise<TrainReport> 
               learned.toMs,
               bundles.heavy?.version,
             )
-          : await trainOne(request, manifest, kind, rows, usable);
+          : await trainOne(
+              request,
+              manifest,
+              kind,
+              rows,
+              usable,
+              await teacherOf(request, kind, learned.toMs, bundles.heavy?.version),
+            );
       await finished?.note(kind, published);
       return published;
     });
@@ -197,19 +206,6 @@ function splitOf(manifest: DatasetManifest, request: TrainRequest): TimeSplit {
   if (from !== undefined)
     throw new RoostError("BAD_ARGUMENT", "--from needs --since: from which day on to train");
   return datasetSplit(manifest, request);
-}
-
-/** @throws BAD_ARGUMENT when something else than a heavy ranker trained anew is asked for */
-function checkStudent(
-  { sinceMs, curveDays = [] }: TrainRequest,
-  stages: readonly TrainedStage[],
-): void {
-  if (curveDays.length > 0)
-    throw new RoostError("BAD_ARGUMENT", "--curve is of rankers without a teacher: leave it out");
-  if (sinceMs !== undefined)
-    throw new RoostError("BAD_ARGUMENT", "a student is trained anew: leave out --since");
-  if (stages.some((stage) => stage !== "heavy"))
-    throw new RoostError("BAD_ARGUMENT", "only a heavy ranker can be a student: --rankers heavy");
 }
 
 /** What decides the bytes of a run's bundles. */
@@ -268,12 +264,28 @@ function trainerOf(
   };
 }
 
+/** Whom a ranker learns from beside the labels: who was asked for, else a light one from the heavy one. */
+async function teacherOf(
+  { out, student, sinceMs, options }: TrainRequest,
+  kind: RankerKind,
+  untilMs: number,
+  heavy: string | undefined,
+): Promise<Teacher | undefined> {
+  if (student) return askedTeacher(out, student);
+  // A warm start goes on as it is measured, from labels; rare negatives are left out of labels alone.
+  if (kind !== "light" || sinceMs !== undefined || (options?.fit?.rareNegatives ?? 1) < 1)
+    return undefined;
+  const bundle = await heavyTeacher(join(out, "heavy"), heavy, untilMs);
+  return bundle && { bundle, share: TEACHER_SHARE };
+}
+
 async function trainOne(
   request: TrainRequest,
   manifest: DatasetManifest,
   kind: RankerKind,
   rows: { train: TrainingRows; validation: TrainingRows },
   usable: readonly string[],
+  teacher: Teacher | undefined,
 ): Promise<BundleManifest> {
   const stageDir = join(request.out, kind);
   await adoptUnversioned(stageDir, request.nowMs);
@@ -281,13 +293,15 @@ async function trainOne(
     request.sinceMs === undefined
       ? undefined
       : await warmSource(request.out, kind, request.from ?? "champion");
-  const teacher = request.student && (await studentOf(request.out, request.student));
+  const { student } = request;
+  const layers =
+    student && teacher && kind === "heavy" ? studentLayers(teacher, student) : undefined;
   const { featureSubset, ...settings } = trainerOf(request, manifest, kind, rows, usable);
   const model = await trainRanker({
     ...settings,
-    ...(teacher && {
-      teacher,
-      options: { ...settings.options, heavy: { ...teacher.heavy, ...settings.options?.heavy } },
+    ...(teacher && { teacher }),
+    ...(layers && {
+      options: { ...settings.options, heavy: { ...layers, ...settings.options?.heavy } },
     }),
     // A model that training goes on from keeps its features, whatever varies now.
     ...(warm ? { warm } : { featureSubset }),
@@ -304,9 +318,10 @@ async function trainOne(
       source: `${manifest.source} ${manifest.checksum.slice(0, 16)}`,
     });
     const lineage = {
+      // A teacher of another stage is named in the settings alone: nothing of it is in this version.
       parent:
         warm?.manifest.version ??
-        teacher?.bundle.manifest.version ??
+        (layers && teacher?.bundle.manifest.version) ??
         (await usableChampion(stageDir)),
       command: [...request.command],
       published_ms: request.nowMs,
@@ -331,7 +346,7 @@ async function trainPair(
   const { seed, threads, signal, options, metricRounds = 200, command, nowMs } = request;
   const stageDir = join(request.out, TWO_TOWER);
   try {
-    const teacher = await teacherOf(join(request.out, "heavy"), heavy, untilMs);
+    const teacher = await heavyTeacher(join(request.out, "heavy"), heavy, untilMs);
     return await trainTowers(manifest, {
       stageDir,
       ...noted,
@@ -352,19 +367,4 @@ async function trainPair(
   } finally {
     request.onProgress?.(TWO_TOWER, 1);
   }
-}
-
-/**
- * The heavy ranker of this run, else the champion; none where it cannot be used, or has learned from rows that the towers
- * are measured on.
- */
-async function teacherOf(
-  stageDir: string,
-  version: string | undefined,
-  untilMs: number,
-): Promise<Bundle | undefined> {
-  if (version !== undefined) return readVersion(stageDir, version);
-  if ((await usableChampion(stageDir)) === null) return undefined;
-  const champion = await readChampion(stageDir);
-  return champion.manifest.data.to_ms < untilMs ? champion : undefined;
 }

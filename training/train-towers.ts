@@ -17,13 +17,20 @@ import { trainTwoTower } from "./trainers/train-two-tower.ts";
 import { TwoTowerOptions } from "./trainers/two-tower-options.ts";
 
 /** Posts by lot that each request's viewer is compared with: fewer teach less, more cost memory. */
-const NEGATIVES_PER_REQUEST = 12;
+const LOTS_PER_REQUEST = 12;
+/** How many of them are posts that viewers act on, where a ranker can say what they are worth to this one. */
+const ENGAGED_PER_REQUEST = 8;
 /** The posts by lot are the same for every seed of training, so that towers are measured on the same pairs. */
 const LOTS_SEED = 1;
 
 /** @param ranked what rankers read of the posts by lot; without it no ranker can teach */
 export const towerLog = (ranked: Pick<TowerLogOptions, "features" | "ids"> = {}): TowerLog =>
-  new TowerLog({ negativesPerRequest: NEGATIVES_PER_REQUEST, seed: LOTS_SEED, ...ranked });
+  new TowerLog({
+    lotsPerRequest: LOTS_PER_REQUEST,
+    ...(ranked.features && { engagedPerRequest: ENGAGED_PER_REQUEST }),
+    seed: LOTS_SEED,
+    ...ranked,
+  });
 
 export const noWarmStart = (): RoostError =>
   new RoostError(

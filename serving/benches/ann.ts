@@ -25,7 +25,8 @@ import { figure, quantile, writeReport } from "./bench-report.ts";
 /*
  * The HNSW index over vectors of the trained post tower, asked by vectors of the user tower. Posts are those of the data
  * set, whatever their age; where it has fewer than asked for, the same posts stand in again as they were at other ages.
- * The vectors and the index are made once and kept in `<data-dir>/bench-ann`, found again by the checksum of the vectors.
+ * The towers are the demo's, also where the posts are those of `large`: what they read means the same in every world.
+ * Worlds, vectors and the index are made once and kept in `<data-dir>/bench-ann`, found again by the checksum of the vectors.
  */
 const K = 500;
 const QUERIES = 400;
@@ -39,19 +40,21 @@ const HOUR_MS = 3_600_000;
 const CANDIDATES_PER_RESULT = 1.6;
 
 const USAGE =
-  "usage: roost bench ann [--data DIR] [--models DIR] [--posts N (100000)] [--seconds N (20)] [--data-dir DIR (.roost)] [--json]";
+  "usage: roost bench ann [--preset demo|large] [--data DIR] [--models DIR] [--posts N (100000; of large 1000000)] [--seconds N (20)] [--data-dir DIR (.roost)] [--json]";
 
 const { values: flags } = parseArgs({
   options: {
     help: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
+    preset: { type: "string", default: "demo" },
     data: { type: "string" },
     models: { type: "string" },
-    posts: { type: "string", default: "100000" },
+    posts: { type: "string" },
     seconds: { type: "string", default: "20" },
     "data-dir": { type: "string", default: process.env.ROOST_DATA_DIR ?? ".roost" },
   },
 });
+const POSTS = Number(flags.posts ?? (flags.preset === "large" ? 1_000_000 : 100_000));
 const ROOST = fileURLToPath(new URL(`../../roost${import.meta.url.slice(-3)}`, import.meta.url));
 
 interface Vectors {
@@ -68,8 +71,9 @@ async function main(): Promise<void> {
   }
   const space = join(flags["data-dir"], "bench-ann");
   await mkdir(space, { recursive: true });
-  const data = flags.data ?? prepare(join(space, "demo"));
-  const vectors = await towerVectors(data, flags.models ?? join(data, "models"), space);
+  const data = flags.data ?? simulated(flags.preset, space);
+  const models = flags.models ?? (flags.data ? join(data, "models") : trained(space));
+  const vectors = await towerVectors(data, models, space);
   const n = vectors.posts.length / vectors.dimension - ADDED;
   const dir = join(space, `index-${n}`);
   const checksum = createHash("sha256").update(vectors.posts).digest("hex");
@@ -86,30 +90,40 @@ async function main(): Promise<void> {
   writeReport("ann", { vectors: { data, checksum, posts: n }, ...measured }, flags.json);
 }
 
-/** The demo's world and towers, made once. */
-function prepare(space: string): string {
-  const run = (args: readonly string[]): void => {
-    const { status } = spawnSync(process.execPath, [...process.execArgv, ROOST, ...args], {
-      stdio: ["ignore", "ignore", "inherit"],
-    });
-    if (status !== 0)
-      throw new RoostError("BAD_DATASET", `roost ${args[0]} failed for the benchmark`);
-  };
-  if (!existsSync(join(space, "dataset.json")))
-    run(["simulate", "--preset", "demo", "--seed", "1", "--out", space]);
-  if (!existsSync(join(space, "models", TWO_TOWER)))
-    run(["train", "--data", space, "--rankers", "two_tower", "--metric-rounds", "0"]);
-  return space;
+/** A world of the preset, made once. */
+function simulated(preset: string, space: string): string {
+  const dir = join(space, preset);
+  if (!existsSync(join(dir, "dataset.json")))
+    roost(["simulate", "--preset", preset, "--seed", "1", "--out", dir]);
+  return dir;
 }
 
-/** Vectors of posts and viewers at the end of the data set's time for learning. */
+/** The demo's towers, trained once. */
+function trained(space: string): string {
+  const data = simulated("demo", space);
+  const models = join(data, "models");
+  if (!existsSync(join(models, TWO_TOWER)))
+    roost(["train", "--data", data, "--rankers", "two_tower", "--metric-rounds", "0"]);
+  return models;
+}
+
+function roost(args: readonly string[]): void {
+  const { status } = spawnSync(process.execPath, [...process.execArgv, ROOST, ...args], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  if (status !== 0)
+    throw new RoostError("BAD_DATASET", `roost ${args[0]} failed for the benchmark`);
+}
+
+/** Vectors of posts and viewers at the end of the data set, the day that is held out from learning included. */
 async function towerVectors(data: string, models: string, space: string): Promise<Vectors> {
-  const wanted = Number(flags.posts) + ADDED;
+  const wanted = POSTS + ADDED;
   const bundle = await readChampion(join(models, TWO_TOWER));
   const towers = towersOf(bundle);
   const manifest = readManifest(data);
   const dimension = bundle.manifest.heads.length;
-  const name = `${manifest.checksum.slice(0, 12)}-${bundle.manifest.version}-${wanted}`;
+  // "whole": with the posts of the last day, which earlier files of this name lack.
+  const name = `${manifest.checksum.slice(0, 12)}-${bundle.manifest.version}-${wanted}-whole`;
   const [postFile, userFile] = [join(space, `${name}.posts`), join(space, `${name}.users`)];
   if (existsSync(postFile) && existsSync(userFile))
     return {
@@ -122,7 +136,7 @@ async function towerVectors(data: string, models: string, space: string): Promis
   const created: { id: string; author: string }[] = [];
   const viewers = new Set<string>();
   let nowMs = 0;
-  for await (const batch of readDataset(data))
+  for await (const batch of readDataset(data, { heldOut: true }))
     for (const event of batch) {
       applyEvent(state, event);
       nowMs = event.time_ms;

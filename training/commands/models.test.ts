@@ -219,20 +219,9 @@ test("an added model is measured on the champion's rows, so that it can be compa
   ).rejects.toThrow(/unknown features: post.weight/);
 });
 
-test("a light ranker has nothing to quantise, and a student needs a heavy teacher and all the days", async () => {
+test("a light ranker has nothing to quantise", async () => {
   await expect(models("quantise", "champion", "--stage", "light")).rejects.toMatchObject({
     code: "BAD_BUNDLE",
     message: expect.stringContaining("no matrix product"),
   });
-  const student = { of: "champion", width: 0.5 };
-  await expect(trained(1, { student })).rejects.toThrow(/only a heavy ranker can be a student/);
-  await expect(trained(1, { student, rankers: ["heavy"], sinceMs: 1 })).rejects.toThrow(
-    /a student is trained anew/,
-  );
-  await expect(trained(1, { student, rankers: ["heavy"], curveDays: [1] })).rejects.toThrow(
-    /--curve is of rankers without a teacher/,
-  );
-  await expect(trained(1, { student, rankers: ["heavy"] })).rejects.toThrow(
-    /there is no version champion/,
-  );
 });

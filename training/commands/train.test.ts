@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -92,10 +92,12 @@ function expectWhole(out: string): void {
     }
 }
 
-test("the heavy ranker of the same run teaches the towers, and their manifest names it", () => {
+test("the heavy ranker of the same run teaches the light one and the towers, and their manifests name it", () => {
   const manifest = (kind: string): { version: string; settings: Record<string, unknown> } =>
     JSON.parse(readFileSync(join(onlyVersion(whole, kind), "bundle.json"), "utf8"));
-  expect(manifest("two_tower").settings.teacher).toBe(manifest("heavy").version);
+  const { version } = manifest("heavy");
+  expect(manifest("light").settings.distilled).toEqual({ from: version, share: 0.5 });
+  expect(manifest("two_tower").settings.teacher).toBe(version);
 });
 
 test.each(["SIGINT", "SIGTERM"] as const)(
@@ -110,16 +112,20 @@ test.each(["SIGINT", "SIGTERM"] as const)(
     expect(stopped.errors[0]).toContain(
       `${signal} ended the training, it is kept in ${checkpoint}`,
     );
-    expect(readdirSync(out)).toEqual(["light"]);
-    expect(readdirSync(checkpoint).sort()).toEqual(["finished.json", "heavy.checkpoint"]);
+    expect(existsSync(join(out, "heavy", "versions"))).toBe(false);
+    expect(readdirSync(checkpoint)).toEqual(["heavy.checkpoint"]);
+
+    const sharesOf = (ended: Ended): number[] =>
+      ended.progress.filter(({ step }) => step === "heavy").map(({ share }) => share);
+    const ranked = await train(args, inHeavy(signal, 0.999));
+    expect(ranked).toMatchObject({ code: 1, signal: null });
+    expect(Math.min(...sharesOf(ranked))).toBeGreaterThan(Math.max(...sharesOf(stopped)));
+    onlyVersion(out, "heavy");
+    expect(readdirSync(checkpoint)).toContain("finished.json");
 
     const resumed = await train(args);
     expect(resumed.code, resumed.errors.join()).toBe(0);
-    const sharesOf = (ended: Ended, kind: string): number[] =>
-      ended.progress.filter(({ step }) => step === kind).map(({ share }) => share);
-    expect(sharesOf(resumed, "light")).toEqual([1]);
-    const reached = Math.max(...sharesOf(stopped, "heavy"));
-    expect(Math.min(...sharesOf(resumed, "heavy"))).toBeGreaterThan(reached);
+    expect(sharesOf(resumed)).toEqual([1]);
     expectWhole(out);
     expect(readdirSync(checkpoint)).toEqual([]);
   },

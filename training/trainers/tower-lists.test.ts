@@ -53,7 +53,7 @@ let rows: TrainingRows;
 let log: TowerLog;
 
 beforeAll(() => {
-  log = new TowerLog({ negativesPerRequest: LOTS, seed: 1, features: FEATURES, ids: ["author"] });
+  log = new TowerLog({ lotsPerRequest: LOTS, seed: 1, features: FEATURES, ids: ["author"] });
   const replay = new Replay({
     features: FEATURES,
     ids: ["author"],
@@ -69,18 +69,18 @@ beforeAll(() => {
 });
 
 test("ranker's features of posts by lot are noted for their viewer, as rows have them", () => {
-  expect(log.negatives.n).toBe(6 * LOTS);
+  expect(log.lots.n).toBe(6 * LOTS);
   const followed = new Set(["500", "510"].map((id) => log.postNumber(id)));
-  for (let lot = 0; lot < log.negatives.n; lot++) {
-    const own = followed.has(log.negativePost[lot] as number) ? 1 : 0;
+  for (let lot = 0; lot < log.lots.n; lot++) {
+    const own = followed.has(log.lotPost[lot] as number) ? 1 : 0;
     expect(log.lotFeatures[2 * lot]).toBe(own);
     expect(log.lotFeatures[2 * lot + 1]).toBeCloseTo(1, 2);
   }
   // The same author has the same id in rows and lots.
   const authorOf = new Map(rows.postIds.map((id, row) => [log.postNumber(id), rows.ids[row]]));
   let compared = 0;
-  for (let lot = 0; lot < log.negatives.n; lot++) {
-    const known = authorOf.get(log.negativePost[lot] as number);
+  for (let lot = 0; lot < log.lots.n; lot++) {
+    const known = authorOf.get(log.lotPost[lot] as number);
     if (known === undefined) continue;
     expect(log.lotIds[lot]).toBe(known);
     compared++;

@@ -12,7 +12,7 @@ export const EMPTY_PLACE = -0x80000000;
 export interface TowerLists {
   /** Places of a list. */
   readonly places: number;
-  /** [users of the log, places]: an impression's row, −1 − row of a negative, or `EMPTY_PLACE`. */
+  /** [users of the log, places]: an impression's row, −1 − row of a post by lot, or `EMPTY_PLACE`. */
   readonly posts: Int32Array;
   /** [users of the log, places]: sums to 1 in each list, all 0 in one without posts; 0 at empty places. */
   readonly target: Float32Array;
@@ -27,7 +27,7 @@ export function drawLists(
   shown: number,
   seed: number,
 ): Pick<TowerLists, "places" | "posts"> {
-  const lots = log.negatives.n / Math.max(1, log.users.n);
+  const lots = log.lotsPerRequest;
   const places = shown + lots;
   const posts = new Int32Array(log.users.n * places).fill(EMPTY_PLACE);
   const met = new Int32Array(log.users.n);

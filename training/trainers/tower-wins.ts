@@ -30,8 +30,9 @@ export interface TowerWins {
 }
 
 /**
- * Compares every welcomed out-of-network post of rows [from, to) (at most 4,000, evenly over time) with a post by lot that
- * could have been shown then. The pairs depend on rows and log alone, so all towers are judged on the same.
+ * Compares every welcomed out-of-network post of rows [from, to) (at most 4,000, evenly over time) with one drawn
+ * uniformly from those that could have been shown then. The pairs depend on rows and log alone, so all towers are judged
+ * on the same.
  */
 export async function towerWins(
   { user, post, buckets }: TowerModels,
@@ -44,16 +45,15 @@ export async function towerWins(
   const { welcomed } = towerExamples(rows, log, from, to, settings, 0);
   const stride = Math.max(1, Math.ceil(welcomed.length / MOST_EXAMPLES));
   const chosen = welcomed.filter((_, i) => i % stride === 0);
-  const perRequest = log.negatives.n / log.users.n;
   const userOf = (row: number): number => log.userOf[row] as number;
   const users = await vectors(user, "user", log.users, buckets, chosen.map(userOf));
   const own = await vectors(post, "post", log.posts, buckets, chosen);
   const lots = await vectors(
     post,
     "post",
-    log.negatives,
+    log.lots,
     buckets,
-    chosen.map((row, i) => userOf(row) * perRequest + (i % perRequest)),
+    chosen.map((row, i) => userOf(row) * log.lotsPerRequest + (i % log.uniformPerRequest)),
   );
   const d = own.length / Math.max(1, chosen.length);
   const unitCount = rows.user.reduce((most, user) => Math.max(most, user + 1), 0);

@@ -134,7 +134,7 @@ let towers: TrainedTowers;
 const endMs = START + 1_000_000;
 
 beforeAll(async () => {
-  log = new TowerLog({ negativesPerRequest: 4, seed: 1 });
+  log = new TowerLog({ lotsPerRequest: 4, seed: 1 });
   replay = new Replay({
     features: ["post.age_hours"],
     ids: [],
@@ -208,7 +208,7 @@ test("rows are noted once a request, posts once an impression, with posts by lot
   expect(log.posts.n).toBe(rows.n);
   expect(log.users.n).toBe(new Set(log.userOf).size);
   expect(log.users.n).toBe(400);
-  expect(log.negatives.n).toBe(1600);
+  expect(log.lots.n).toBe(1600);
   expect(new Set(log.eligible)).toEqual(new Set([300]));
 });
 

@@ -191,7 +191,7 @@ export async function trainTwoTower(request: TrainTwoTowerRequest): Promise<Trai
  * @param places of the lists of a ranker; 0 = there are none
  */
 export function towerNetwork(
-  log: Pick<TowerLog, "users" | "negatives">,
+  log: Pick<TowerLog, "users" | "lots">,
   size: number,
   settings: TwoTowerSettings,
   seed: number,
@@ -206,8 +206,8 @@ export function towerNetwork(
   const parameters = new ParameterSet();
   const statistics = {
     user: statisticsOf(log.users),
-    // Posts by lot are what a tower meets when it serves; shown ones are a choice of the best.
-    post: statisticsOf(log.negatives),
+    // Posts by lot are nearer to what a tower meets when it serves; shown ones are a choice of the best.
+    post: statisticsOf(log.lots),
   };
   const build = (name: "user" | "post", features: Value, pooled: Value): Value =>
     tower(name, features, statistics[name], pooled, settings, parameters, draws);

@@ -25,7 +25,7 @@ export const TwoTowerOptions = z.strictObject({
   /** Posts shown at a request that a ranker's list of it has, beside those by lot. */
   listShown: z.int().min(0).max(32).default(4),
   /** A post's share of its list is its worth to this power: above 1 looks at the best. */
-  sharpness: z.number().positive().max(8).default(2),
+  sharpness: z.number().positive().max(8).default(3),
   /** Weight of the ranker's lists, and of softmax and pairs beside them; without a ranker these are all there is. */
   listWeight: z.number().min(0).default(1),
   welcomeWeight: z.number().min(0).default(0.02),
