@@ -10,7 +10,7 @@ import type { CandidateTable } from "../pipeline/candidate-table.ts";
 import { queryOf, tableOf } from "../pipeline/home.fixture.ts";
 import { featureMatrix, idMatrix } from "../pipeline/home-query.ts";
 import type { Hydrated } from "../pipeline/stages.ts";
-import { stageFeatures } from "./features.ts";
+import { type FeatureLoad, type FeatureSource, stageFeatures } from "./features.ts";
 
 const FEATURES = ["post.age_hours", "post.quality", "author.posts_50d", "post.click_rate_50d"];
 const IDS = [
@@ -36,7 +36,7 @@ interface Offer {
 
 /** Features of the table with a model that notes what it is offered. */
 const hydrated = async (
-  view: StateView,
+  view: FeatureSource,
   from: CandidateTable = table,
 ): Promise<{ made: Hydrated; offers: Offer[] }> => {
   const offers: Offer[] = [];
@@ -102,4 +102,29 @@ test("a post in hand is looked up once, and read where the store keeps its vecto
   expect(asked.length).toBe(table.n + 1);
   const plain = await hydrated(state);
   for (const { made } of [first, second]) expect(made.matrices).toEqual(plain.made.matrices);
+});
+
+test("state that lies elsewhere is fetched for the candidates, and gives the same rows", async () => {
+  const asked: FeatureLoad[] = [];
+  const elsewhere = (degraded: boolean): FeatureSource => ({
+    position: 7,
+    get: () => {
+      throw new Error("nothing is here");
+    },
+    load: async (candidates) => {
+      asked.push(candidates);
+      return { get: (entity, key) => state.get(entity, key), degraded };
+    },
+  });
+  const { made: here } = await hydrated(state);
+  const { made: fetched } = await hydrated(elsewhere(false));
+  expect(fetched.matrices).toEqual(here.matrices);
+  expect(fetched.columns?.log_position).toEqual(new Float64Array(table.n).fill(7));
+  expect(fetched.failed).toBeUndefined();
+  expect(asked).toEqual([
+    { userId: expect.any(String), postIds: table.postIds, authorIds: table.authorIds },
+  ]);
+  const { made: partly } = await hydrated(elsewhere(true));
+  expect(partly.matrices).toEqual(here.matrices);
+  expect(partly.failed).toEqual(new Uint8Array(table.n).fill(1));
 });

@@ -11,13 +11,27 @@ import {
   LOG_POSITION,
   type ModelStage,
 } from "../pipeline/home-query.ts";
-import type { Hydrator } from "../pipeline/stages.ts";
+import type { LoadedState, Reads } from "../pipeline/request-memo.ts";
+import type { Hydrated, Hydrator } from "../pipeline/stages.ts";
 import { postInHand } from "./post-core.ts";
 
 /** Where features come from; `position` = the last log record that they reflect, where there is a log. */
 export interface FeatureSource extends StateView {
   readonly position?: number;
+  /** Fetches what the features of these candidates look at, where state is not in this process. */
+  load?(candidates: FeatureLoad): Promise<LoadedState>;
 }
+
+/** Who asks, and about what. */
+export interface FeatureLoad {
+  readonly userId: string;
+  readonly surface?: string;
+  readonly postIds: readonly string[];
+  readonly authorIds: readonly string[];
+}
+
+/** Longest wait for state that is fetched: what is not there by then is missing. */
+const LOAD_TIMEOUT_MS = 250;
 
 /**
  * The matrices that a stage's model reads, `<stage>_features` [n, d] and `<stage>_ids` [n, k], from the feature store.
@@ -41,53 +55,73 @@ export function stageFeatures(stage: ModelStage, state: FeatureSource): Hydrator
 
   return {
     name: `${stage}_features`,
-    timeoutMs: 0,
+    timeoutMs: state.load === undefined ? 0 : LOAD_TIMEOUT_MS,
     onFailure: "open",
     enabled: (query) => query.models[stage] !== undefined,
     hydrate: (query, table, signal) => {
-      const model = query.models[stage] as ServedModel;
-      const reader = readerFor(model);
-      const ids = model.manifest.ids;
-      const features = new Float32Array(table.n * reader.features.length);
-      const hashes = new Uint32Array(table.n * ids.length);
-      const buckets = new Int32Array(hashes.length);
-      const { view, shared, posts } = query.memo.reads(state, state.position);
-      const { viewerId: userId, nowMs, surface } = query;
-      reader.begin(view, { userId, nowMs, ...(surface !== undefined && { surface }) }, shared);
-      const vectors = new Array<Float64Array | undefined>(ROWS_AT_ONCE);
-      for (let from = 0; from < table.n; from += ROWS_AT_ONCE) {
-        const to = Math.min(table.n, from + ROWS_AT_ONCE);
-        for (let row = from; row < to; row++) {
-          const origin = table.origin[row] as number;
-          let post = posts[origin];
-          if (post === undefined) {
-            post = postVector(view, table, row) ?? null;
-            posts[origin] = post;
-          }
-          vectors[row - from] = post ?? undefined;
-        }
-        touch(vectors);
-        for (let row = from; row < to; row++)
-          reader.rowOf(vectors[row - from], table.authorIds[row] as string, features, hashes, row);
-        for (let k = 0; k < ids.length; k++) {
-          const size = (ids[k] as { buckets: number }).buckets;
-          for (let i = from * ids.length + k; i < to * ids.length; i += ids.length)
-            buckets[i] = idBucket(hashes[i] as number, size);
-        }
-        model.inference.offer?.(features, buckets, table.n, to, signal);
-      }
-      return {
-        ...(stage === "heavy" &&
-          state.position !== undefined && {
-            columns: { [LOG_POSITION]: new Float64Array(table.n).fill(state.position) },
-          }),
-        matrices: {
-          [featureMatrix(stage)]: { width: reader.features.length, values: features },
-          ...(ids.length > 0 && { [idMatrix(stage)]: { width: ids.length, values: buckets } }),
-        },
-      };
+      const { position = 0 } = state;
+      if (state.load === undefined)
+        return rows(query, table, signal, query.memo.reads(state, state.position), state.position);
+      const { viewerId: userId, surface } = query;
+      const { postIds, authorIds } = table;
+      const load = { userId, ...(surface !== undefined && { surface }), postIds, authorIds };
+      return query.memo
+        .loaded(() => (state.load as NonNullable<typeof state.load>)(load), position)
+        .then((reads) => ({
+          ...rows(query, table, signal, reads, reads.position),
+          ...(reads.degraded && { failed: new Uint8Array(table.n).fill(1) }),
+        }));
     },
   };
+
+  function rows(
+    query: HomeQuery,
+    table: CandidateTable,
+    signal: AbortSignal,
+    { view, shared, posts }: Reads,
+    position: number | undefined,
+  ): Hydrated {
+    const model = query.models[stage] as ServedModel;
+    const reader = readerFor(model);
+    const ids = model.manifest.ids;
+    const features = new Float32Array(table.n * reader.features.length);
+    const hashes = new Uint32Array(table.n * ids.length);
+    const buckets = new Int32Array(hashes.length);
+    const { viewerId: userId, nowMs, surface } = query;
+    reader.begin(view, { userId, nowMs, ...(surface !== undefined && { surface }) }, shared);
+    const vectors = new Array<Float64Array | undefined>(ROWS_AT_ONCE);
+    for (let from = 0; from < table.n; from += ROWS_AT_ONCE) {
+      const to = Math.min(table.n, from + ROWS_AT_ONCE);
+      for (let row = from; row < to; row++) {
+        const origin = table.origin[row] as number;
+        let post = posts[origin];
+        if (post === undefined) {
+          post = postVector(view, table, row) ?? null;
+          posts[origin] = post;
+        }
+        vectors[row - from] = post ?? undefined;
+      }
+      touch(vectors);
+      for (let row = from; row < to; row++)
+        reader.rowOf(vectors[row - from], table.authorIds[row] as string, features, hashes, row);
+      for (let k = 0; k < ids.length; k++) {
+        const size = (ids[k] as { buckets: number }).buckets;
+        for (let i = from * ids.length + k; i < to * ids.length; i += ids.length)
+          buckets[i] = idBucket(hashes[i] as number, size);
+      }
+      model.inference.offer?.(features, buckets, table.n, to, signal);
+    }
+    return {
+      ...(stage === "heavy" &&
+        position !== undefined && {
+          columns: { [LOG_POSITION]: new Float64Array(table.n).fill(position) },
+        }),
+      matrices: {
+        [featureMatrix(stage)]: { width: reader.features.length, values: features },
+        ...(ids.length > 0 && { [idMatrix(stage)]: { width: ids.length, values: buckets } }),
+      },
+    };
+  }
 }
 
 function postVector(view: StateView, table: CandidateTable, row: number): Float64Array | undefined {

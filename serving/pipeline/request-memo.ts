@@ -4,6 +4,7 @@ import { SharedReads } from "../../features/shared-reads.ts";
 /** What one request has read of the feature store, for its later stages: the store is too large for the processor's cache. */
 export class RequestMemo {
   #reads: Reads | undefined;
+  #loaded: Promise<LoadedReads> | undefined;
 
   /** What was read of the feature store, as long as it stands at `position`; undefined = a store without positions. */
   reads(store: StateView, position: number | undefined): Reads {
@@ -12,9 +13,28 @@ export class RequestMemo {
       this.#reads = newReads(position, new AuthorsRemembered(store));
     return this.#reads;
   }
+
+  /** What was fetched for the candidates of the first stage that asks: later stages rank some of the same. */
+  loaded(load: () => Promise<LoadedState>, position: number): Promise<LoadedReads> {
+    this.#loaded ??= load().then((state) => ({
+      ...newReads(position, state),
+      degraded: state.degraded,
+    }));
+    return this.#loaded;
+  }
 }
 
-interface Reads {
+/** State that was fetched from elsewhere. */
+export interface LoadedState extends StateView {
+  /** A part could not be fetched: it is missing, or as it was a while ago. */
+  readonly degraded: boolean;
+}
+
+export interface LoadedReads extends Reads {
+  readonly degraded: boolean;
+}
+
+export interface Reads {
   readonly position: number;
   readonly view: StateView;
   /** What the stages' feature readers share. */
