@@ -171,13 +171,10 @@ async function open(
     await take(experiments, settings.experimentsFile, clock, failed("following the experiments")),
   );
 
-  const intake = new EventIntake({
-    log,
-    consumer,
-    posts: broadcast.posts,
-    graph: broadcast.graph,
-    clock,
-  });
+  const intake = new EventIntake(
+    { log, consumer, posts: broadcast.posts, graph: broadcast.graph, clock },
+    { unknownUsers: settings.unknownUsers },
+  );
   const onError = failed("work after an answer");
   const after = new AfterAnswers(onError);
   const exposures = exposureLogger(

@@ -86,6 +86,12 @@ export const SettingsSchema = z.strictObject({
   shutdownTimeoutMs: Milliseconds.default(10_000).describe(
     "Time that requests in flight get to finish after SIGTERM",
   ),
+  unknownUsers: z
+    .enum(["accept", "refuse"])
+    .default("accept")
+    .describe(
+      "Events of users without user_created or a follow: taken, since events come in any order, or refused one by one",
+    ),
   streamConnections: z
     .int()
     .min(0)

@@ -143,3 +143,34 @@ test("too many events that wait for the disk, or for the state, are refused befo
   await expect(sink.append([event(impression)])).rejects.toThrow(/6 records behind the log/);
   expect(log.lastSeq()).toBe(10);
 });
+
+test("where unknown users are refused, an event of one is, by name, and a user created before it is known", async () => {
+  const log = memoryEventLog();
+  const live = liveIn(mkdtempSync(join(dir, "live-")));
+  const consumer = new LogConsumer(live, { segments: dir, log });
+  await consumer.start(() => {});
+  const { posts, graph } = live.broadcast;
+  const sink = new EventIntake(
+    { log, consumer, posts, graph, clock: wall },
+    { unknownUsers: "refuse" },
+  );
+  const created = (user_id: string) => event({ type: "user_created", user_id });
+  const { results } = await sink.append([
+    event({ type: "follow", user_id: "1", target_id: "2" }),
+    created("1"),
+    event({ type: "follow", user_id: "1", target_id: "2" }),
+    created("2"),
+    event({ type: "follow", user_id: "1", target_id: "2" }),
+  ]);
+  expect(results).toEqual([
+    { status: "refused", detail: "user_id 1 is not known: send user_created first" },
+    { status: "accepted" },
+    { status: "refused", detail: "target_id 2 is not known: send user_created first" },
+    { status: "accepted" },
+    { status: "accepted" },
+  ]);
+  expect(log.lastSeq()).toBe(3);
+  const after = await sink.append([event({ type: "mute", user_id: "2", target_id: "1" })]);
+  expect(after.results).toEqual([{ status: "accepted" }]);
+  await consumer.close();
+});

@@ -5,7 +5,7 @@ import type { Event } from "../../datasets/events.ts";
 import type { AppendResult, EventLog } from "../../datasets/log/event-log.ts";
 import { during } from "../../datasets/phases.ts";
 import { Busy } from "../../errors.ts";
-import type { EventSink, ServerClock } from "../http/services.ts";
+import type { EventSink, ServerClock, AppendResult as Taken } from "../http/services.ts";
 import type { WorldClock } from "./clock.ts";
 import type { LogConsumer } from "./log-consumer.ts";
 
@@ -18,9 +18,13 @@ const MOST_BEHIND = 200_000;
 /** The state takes at least so many records a second, for an estimate of when it has caught up. */
 const APPLIED_PER_S = 20_000;
 
-export interface IntakeLimits {
-  readonly waiting: number;
-  readonly behind: number;
+export interface IntakeOptions {
+  /** Most events that may wait for the disk. */
+  readonly waiting?: number;
+  /** Most records that the state may be behind the log. */
+  readonly behind?: number;
+  /** Whether events of users of whom nothing was said before are taken. */
+  readonly unknownUsers?: "accept" | "refuse";
 }
 
 export interface IntakeParts {
@@ -34,36 +38,62 @@ export interface IntakeParts {
 /** Writes events to the log with what the server knows about them filled in; resolves when they are durable. */
 export class EventIntake implements EventSink {
   readonly #parts: IntakeParts;
-  readonly #limits: IntakeLimits;
+  readonly #options: Required<IntakeOptions>;
   #waiting = 0;
 
   constructor(
     parts: IntakeParts,
-    limits: IntakeLimits = { waiting: MOST_WAITING, behind: MOST_BEHIND },
+    { waiting = MOST_WAITING, behind = MOST_BEHIND, unknownUsers = "accept" }: IntakeOptions = {},
   ) {
     this.#parts = parts;
-    this.#limits = limits;
+    this.#options = { waiting, behind, unknownUsers };
   }
 
   /** @throws OVERLOADED before anything is written, when too many events wait for the disk or for the state */
-  async append(
-    events: readonly Event[],
-  ): Promise<{ results: { status: "accepted" | "duplicate" }[] }> {
+  async append(events: readonly Event[]): Promise<{ results: readonly Taken[] }> {
     const { clock } = this.#parts;
     this.#refuseWhenFull(events.length);
+    const strangers =
+      this.#options.unknownUsers === "refuse" ? await this.#strangers(events) : new Map();
+    const known = events.filter((_, i) => !strangers.has(i));
     const arrived =
-      clock.kind === "world"
-        ? events.map((event) => ({ ...event, time_ms: clock.nowMs() }))
-        : events;
-    const appended = await this.write(arrived);
+      clock.kind === "world" ? known.map((event) => ({ ...event, time_ms: clock.nowMs() })) : known;
+    const appended = arrived.length > 0 ? await this.write(arrived) : [];
     const last = appended.reduce((most, { seq }) => Math.max(most, seq), 0);
     await Promise.race([
       this.#parts.consumer.applied(last),
       delay(READ_YOUR_WRITES_MS, undefined, { ref: false }),
     ]);
-    return {
-      results: appended.map(({ duplicate }) => ({ status: duplicate ? "duplicate" : "accepted" })),
-    };
+    const answers = appended.values();
+    const results = events.map((_, i): Taken => {
+      const detail = strangers.get(i);
+      if (detail !== undefined) return { status: "refused", detail };
+      const { duplicate } = answers.next().value as AppendResult;
+      return { status: duplicate ? "duplicate" : "accepted" };
+    });
+    return { results };
+  }
+
+  /** Places of events whose users nobody has heard of, with what to say of each. */
+  async #strangers(events: readonly Event[]): Promise<ReadonlyMap<number, string>> {
+    const { log, consumer, graph } = this.#parts;
+    // Whoever was created a moment ago is known once the state has caught up.
+    await consumer.applied(log.lastSeq());
+    const created = new Set<string>();
+    const strangers = new Map<number, string>();
+    for (const [i, event] of events.entries()) {
+      if (event.type === "user_created") {
+        created.add(event.user_id);
+        continue;
+      }
+      for (const field of ["user_id", "target_id", "author_id"] as const) {
+        const user = (event as Readonly<Record<string, unknown>>)[field];
+        if (typeof user !== "string" || created.has(user) || graph.isKnown(user)) continue;
+        strangers.set(i, `${field} ${user} is not known: send user_created first`);
+        break;
+      }
+    }
+    return strangers;
   }
 
   /** As `append`, without waiting for the consumers: for records of the server itself, which have its time already. */
@@ -84,14 +114,14 @@ export class EventIntake implements EventSink {
 
   #refuseWhenFull(more: number): void {
     const { log, consumer } = this.#parts;
-    if (this.#waiting > 0 && this.#waiting + more > this.#limits.waiting)
+    if (this.#waiting > 0 && this.#waiting + more > this.#options.waiting)
       throw new Busy("OVERLOADED", `${this.#waiting} events wait for the disk`, 1);
     const behind = log.lastSeq() - consumer.position;
-    if (behind > this.#limits.behind)
+    if (behind > this.#options.behind)
       throw new Busy(
         "OVERLOADED",
         `the state is ${behind} records behind the log`,
-        (behind - this.#limits.behind / 2) / APPLIED_PER_S,
+        (behind - this.#options.behind / 2) / APPLIED_PER_S,
       );
   }
 
