@@ -78,9 +78,7 @@ export class RedisAppender {
       if (this.#closed) return reject(closed());
       const size = batch.records.reduce((sum, record) => sum + record.length, 0);
       this.#waiting.push({ batch, size, resolve, reject });
-      this.#sending ??= this.#sendAll().finally(() => {
-        this.#sending = undefined;
-      });
+      this.#sending ??= this.#sendAll();
     });
   }
 
@@ -109,6 +107,8 @@ export class RedisAppender {
         this.#refuseWaiting(told);
       }
     }
+    // In the turn in which nothing was found waiting, so that what comes next begins anew.
+    this.#sending = undefined;
   }
 
   #refuseWaiting(error: unknown): void {
