@@ -230,13 +230,14 @@ class RedisStreamLog implements RedisEventLog {
       .xrange(this.#logKey, "-", "+", "COUNT", 1)
       .info("replication")
       .exec();
-    const [[error], [, counter], [, oldest], [, info]] = replies as [
+    const [[blocked], [uncounted, counter], [unread, oldest], [, info]] = replies as [
       [Error | null, unknown],
-      [Error | null, string],
+      [Error | null, string | null],
       [Error | null, Entry[]],
       [Error | null, string | undefined],
     ];
-    if (error !== null) {
+    const error = blocked ?? uncounted ?? unread;
+    if (error) {
       if (/^(MOVED|ASK|READONLY|UNBLOCKED)/.test(error.message)) this.#listener.moved();
       throw error;
     }
