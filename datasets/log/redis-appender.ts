@@ -3,8 +3,8 @@ import type { Redis } from "ioredis";
 import { RoostError } from "../../errors.ts";
 import type { MasterConnection } from "../storage/master-connection.ts";
 import { onlineReplicas } from "../storage/redis-durability.ts";
-import { APPEND_SCRIPT } from "./append-script.ts";
 import { DEDUPLICATION_WINDOW_MS } from "./event-log.ts";
+import { APPEND_SCRIPT } from "./stream-scripts.ts";
 
 /** How long a server that refuses for the moment (a slot on its way, a replica becoming master) is asked again. */
 const PATIENCE_MS = 2_000;
@@ -144,6 +144,8 @@ export class RedisAppender {
     if (awaited) pipeline.wait(1, replicaWaitMs);
     pipeline.info("replication");
     const replies = (await pipeline.exec()) as [Error | null, unknown][];
+    // Without every answer nothing is certain: neither what was done nor where it was copied to.
+    for (const [error] of replies) if (error !== null && error.name !== "ReplyError") throw error;
 
     const done: { waiting: Waiting; appended: Appended }[] = [];
     const refused: Waiting[] = [];

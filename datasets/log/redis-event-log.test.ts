@@ -142,6 +142,7 @@ describe.skipIf(REDIS_MISSING)("on one server (needs redis-server)", () => {
     expect(log.durability).toEqual({
       level: "unknown",
       reason: expect.stringContaining("NOPERM"),
+      replicas: 0,
     });
     expect(await log.append([follow(1)], 0)).toEqual([{ seq: 1, duplicate: false }]);
     await log.close();
@@ -167,6 +168,25 @@ describe.skipIf(REDIS_MISSING)("on one server (needs redis-server)", () => {
     await expect(log.append([follow(3)], 0)).rejects.toThrow(/ends at seq 1, but 2 was/);
     await expect(waiting).rejects.toMatchObject({ code: "BAD_STORE" });
     await expect(log.read({ fromSeq: 1, limit: 1 })).rejects.toMatchObject({ code: "BAD_STORE" });
+    await log.close();
+  });
+
+  test("an append without an answer is refused, and is not sent again by itself", async () => {
+    const log = await openRedisEventLog(at("mute:"));
+    server.pause();
+    const appends = [1, 2].map((time) => log.append([follow(time)], 0));
+    const refusals = await Promise.allSettled(appends);
+    server.resume();
+    expect(refusals).toEqual(
+      [1, 2].map(() => ({
+        status: "rejected",
+        reason: expect.objectContaining({ code: "REDIS_UNAVAILABLE", status: 503 }),
+      })),
+    );
+    // The first had been sent and was done when the server went on; the second waited for its turn and never went.
+    await log.waitFor(1);
+    expect(await log.append([follow(3)], 0)).toEqual([{ seq: 2, duplicate: false }]);
+    expect((await log.read({ fromSeq: 1, limit: 9 })).map((e) => e.time_ms)).toEqual([1, 3]);
     await log.close();
   });
 

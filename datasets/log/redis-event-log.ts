@@ -8,11 +8,11 @@ import {
   type RedisDurability,
   readDurability,
 } from "../storage/redis-durability.ts";
-import { START_SCRIPT } from "./append-script.ts";
 import type { AppendResult, EventLog } from "./event-log.ts";
 import { lostEvents, RedisAppender, unavailable } from "./redis-appender.ts";
 import { SeqWaiters } from "./seq-waiters.ts";
 import { decodeRecord, encodeRecord, eventIdKey } from "./stored-record.ts";
+import { BOUNDS_SCRIPT, START_SCRIPT } from "./stream-scripts.ts";
 
 /** One script judges a whole batch while Redis does nothing else. */
 export const MOST_APPENDED = 1_000;
@@ -32,7 +32,10 @@ export interface RedisEventLogOptions {
   readonly maxLength?: number;
   /** How long a replica may take to copy an append before that is refused, ms below 2,000. */
   readonly replicaWaitMs?: number;
-  /** Appends need a replica's copy even while none is connected. Otherwise only while one is. */
+  /**
+   * Appends, and so the opening, need a replica's copy even while none is connected, or where the server does not tell.
+   * Otherwise only while one is.
+   */
   readonly replicaRequired?: boolean;
 }
 
@@ -74,7 +77,11 @@ class RedisStreamLog implements RedisEventLog {
   /** The connection that blocks until something is appended. */
   readonly #listener: MasterConnection;
   readonly #waiters = new SeqWaiters();
-  durability: RedisDurability = { level: "unknown", reason: "not opened" };
+  durability: RedisDurability = {
+    level: "unknown",
+    reason: "not opened",
+    replicas: undefined,
+  };
   #first = 1;
   /** Newest record that is known to be durable; later ones are not shown. */
   #last = 0;
@@ -111,8 +118,8 @@ class RedisStreamLog implements RedisEventLog {
         );
       });
     await this.#confirm();
-    const [oldest] = await client.xrange(this.#logKey, "-", "+", "COUNT", 1);
-    this.#begins(oldest === undefined ? this.#last + 1 : seqOf(oldest));
+    const bounds = await client.eval(BOUNDS_SCRIPT, 2, this.#logKey, this.#counterKey);
+    this.#begins(beginningOf(bounds as Bounds));
     void this.#follow();
   }
 
@@ -226,22 +233,20 @@ class RedisStreamLog implements RedisEventLog {
     const replies = await client
       .pipeline()
       .xread("COUNT", 1, "BLOCK", FOLLOW_BLOCK_MS, "STREAMS", this.#logKey, `${from}-0`)
-      .get(this.#counterKey)
-      .xrange(this.#logKey, "-", "+", "COUNT", 1)
+      .eval(BOUNDS_SCRIPT, 2, this.#logKey, this.#counterKey)
       .info("replication")
       .exec();
-    const [[blocked], [uncounted, counter], [unread, oldest], [, info]] = replies as [
+    const [[blocked], [unread, bounds], [, info]] = replies as [
       [Error | null, unknown],
-      [Error | null, string | null],
-      [Error | null, Entry[]],
+      [Error | null, Bounds],
       [Error | null, string | undefined],
     ];
-    const error = blocked ?? uncounted ?? unread;
+    const error = blocked ?? unread;
     if (error) {
       if (/^(MOVED|ASK|READONLY|UNBLOCKED)/.test(error.message)) this.#listener.moved();
       throw error;
     }
-    const last = Number(counter ?? 0);
+    const [last] = bounds;
     if (last < from) {
       this.#lost = lostEvents(this.#logKey, last, from);
       this.#waiters.close(this.#lost);
@@ -252,10 +257,14 @@ class RedisStreamLog implements RedisEventLog {
       if (onlineReplicas(info ?? "") > 0) await this.#confirm();
       else this.#reached(last);
     }
-    this.#begins(oldest[0] === undefined ? last + 1 : seqOf(oldest[0]));
+    this.#begins(beginningOf(bounds));
   }
 }
 
-type Entry = [id: string, fields: string[]];
+/** What `BOUNDS_SCRIPT` tells. */
+type Bounds = [last: number, oldest: number];
 
-const seqOf = ([id]: Entry): number => Number(id.slice(0, id.indexOf("-")));
+const beginningOf = ([last, oldest]: Bounds): number => (oldest === 0 ? last + 1 : oldest);
+
+const seqOf = ([id]: [id: string, fields: string[]]): number =>
+  Number(id.slice(0, id.indexOf("-")));

@@ -5,10 +5,17 @@ export interface RedisDurability {
   /** `always`: on disk before the answer. `weaker`: a crash takes back what was acknowledged. */
   readonly level: "always" | "weaker" | "unknown";
   readonly reason: string;
+  /** Replicas online at that time; undefined where the server does not tell, and nothing waits for one. */
+  readonly replicas: number | undefined;
 }
 
 /** Reads a server's settings of its append-only file; many hosted ones do not show them. */
 export async function readDurability(client: Redis): Promise<RedisDurability> {
+  const replicas = await client.info("replication").then(onlineReplicas, () => undefined);
+  return { ...(await readSync(client)), replicas };
+}
+
+async function readSync(client: Redis): Promise<Pick<RedisDurability, "level" | "reason">> {
   const setting = async (name: string): Promise<string | undefined> =>
     ((await client.config("GET", name)) as string[])[1];
   try {

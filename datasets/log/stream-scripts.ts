@@ -71,3 +71,10 @@ end
 redis.call('SET', KEYS[2], ARGV[1])
 return start
 `;
+
+/** KEYS: stream, counter. Returns the last seq, and that of the oldest record or 0; no record travels for it. */
+export const BOUNDS_SCRIPT = `
+local oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
+local last = tonumber(redis.call('GET', KEYS[2]) or '0')
+return {last, oldest and tonumber(string.match(oldest[1], '^%d+')) or 0}
+`;
