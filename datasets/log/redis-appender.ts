@@ -16,6 +16,9 @@ const ID_EXPIRY_MS = 2 * DEDUPLICATION_WINDOW_MS;
 /** What is sent at once, in characters of records: a reply is not to wait for megabytes of others. */
 const MOST_SENT = 1 << 20;
 
+/** Round trips: one is made ready while the other is written. */
+const MOST_TRIPS = 2;
+
 /** Events as they are stored. */
 export interface Batch {
   readonly records: readonly string[];
@@ -52,15 +55,16 @@ interface Waiting {
 }
 
 /**
- * Writes batches over one connection, one round trip after the other: what comes while one is under way goes with the
- * next, so that they share the sync to disk and the wait for the replica.
+ * Writes batches over one connection, few round trips at a time: what comes while those are under way goes with the next,
+ * so that it shares the sync to disk and the wait for the replica.
  */
 export class RedisAppender {
   readonly #master: MasterConnection;
   readonly #options: AppenderOptions;
   #waiting: Waiting[] = [];
-  #sending: Promise<void> | undefined;
+  readonly #sending = new Set<Promise<void>>();
   #sha: string | undefined;
+  #trips = 0;
   #replicas = 0;
   #closed = false;
 
@@ -78,7 +82,10 @@ export class RedisAppender {
       if (this.#closed) return reject(closed());
       const size = batch.records.reduce((sum, record) => sum + record.length, 0);
       this.#waiting.push({ batch, size, resolve, reject });
-      this.#sending ??= this.#sendAll();
+      if (this.#trips < MOST_TRIPS) {
+        const sending = this.#sendAll().finally(() => this.#sending.delete(sending));
+        this.#sending.add(sending);
+      }
     });
   }
 
@@ -86,11 +93,12 @@ export class RedisAppender {
   async close(): Promise<void> {
     this.#closed = true;
     this.#refuseWaiting(closed());
-    await this.#sending;
+    await Promise.all(this.#sending);
     this.#master.close();
   }
 
   async #sendAll(): Promise<void> {
+    this.#trips++;
     while (this.#waiting.length > 0) {
       let count = 0;
       for (let size = 0; count < this.#waiting.length; count++) {
@@ -108,7 +116,7 @@ export class RedisAppender {
       }
     }
     // In the turn in which nothing was found waiting, so that what comes next begins anew.
-    this.#sending = undefined;
+    this.#trips--;
   }
 
   #refuseWaiting(error: unknown): void {

@@ -147,13 +147,13 @@ test.skipIf(REDIS_MISSING)(
     const master = await startRedis({ durable: true, args: ["--repl-diskless-sync-delay", "0"] });
     const redis = await connectTest(master.url);
     // Opened before there is a replica: the first append after that one came is the first to hear of it.
-    const log = await openRedisEventLog(redis, { replicaWaitMs: 1_000 });
+    const log = await openRedisEventLog(redis, { replicaWaitMs: 500 });
     const replica = await startRedis({ args: ["--replicaof", "127.0.0.1", String(master.port)] });
     try {
       await expect
         .poll(() => redisCli(master.port, "info", "replication"), { timeout: 10_000 })
         .toMatch(/state=online/);
-      const other = await openRedisEventLog(redis, { replicaWaitMs: 1_000 });
+      const other = await openRedisEventLog(redis, { replicaWaitMs: 500 });
       await other.append([follow("a")], 0);
       replica.pause();
       await expect(log.append([follow("b")], 0)).rejects.toMatchObject({

@@ -21,7 +21,7 @@ const PAGE = 1_000;
 /** Below the time after which a command counts as failed. */
 const FOLLOW_BLOCK_MS = 1_000;
 const FOLLOW_RETRY_MS = 50;
-const REPLICA_WAIT_MS = 1_000;
+const REPLICA_WAIT_MS = 500;
 
 export interface RedisEventLogOptions {
   /** Which partition of the log. */
@@ -30,7 +30,7 @@ export interface RedisEventLogOptions {
   readonly startAfterSeq?: number;
   /** Most records held; an append beyond it is refused. Any number when absent. */
   readonly maxLength?: number;
-  /** How long a replica may take to copy an append before that is refused, ms below 2,000. */
+  /** How long a replica may take to copy an append before that is refused, at most 800 ms: two may wait in turn. */
   readonly replicaWaitMs?: number;
   /**
    * Appends, and so the opening, need a replica's copy even while none is connected, or where the server does not tell.

@@ -16,6 +16,7 @@ export class MasterConnection {
   #slot: number | undefined;
   #address: string | undefined;
   #own: RedisConnection | undefined;
+  #connecting: Promise<Redis> | undefined;
   #astray = false;
   #closed = false;
 
@@ -31,6 +32,14 @@ export class MasterConnection {
   async client(): Promise<Redis> {
     if (this.#closed) throw this.#unavailable("the connection was closed");
     if (this.#own?.client.status === "ready" && !this.#astray) return this.#own.client as Redis;
+    // Who asks meanwhile gets the same one.
+    this.#connecting ??= this.#connect().finally(() => {
+      this.#connecting = undefined;
+    });
+    return this.#connecting;
+  }
+
+  async #connect(): Promise<Redis> {
     const address = await this.#owner();
     if (this.#own === undefined || address !== this.#address) {
       this.#drop();
