@@ -70,6 +70,21 @@ const CODES = {
     meaning: "Redis cannot be used",
     remedy: "check that it runs at this address, and user and password",
   },
+  NOT_REPLICATED: {
+    status: 503,
+    meaning: "events were written but not copied to a replica in time",
+    remedy: "send them again: their event ids make that harmless",
+  },
+  LOG_FULL: {
+    status: 503,
+    meaning: "the event log holds as many records as it may",
+    remedy: "send it again later; if it persists, see why the log is not rolled into segments",
+  },
+  FENCED: {
+    status: 409,
+    meaning: "another owner has taken over",
+    remedy: "stop this work and acquire the lease again",
+  },
   DATA_DIR_LOCKED: {
     status: 503,
     meaning: "another process owns the data directory",

@@ -1,10 +1,11 @@
 import { setTimeout } from "node:timers/promises";
 import type { Database, RootDatabase } from "lmdb";
 import { RoostError } from "../../errors.ts";
-import { EVENT_SCHEMA_VERSION, type Event, type LoggedEvent } from "../events.ts";
+import type { Event, LoggedEvent } from "../events.ts";
 import { openLmdb } from "../storage/lmdb.ts";
 import { type AppendResult, DEDUPLICATION_WINDOW_MS, type EventLog } from "./event-log.ts";
 import { SeqWaiters } from "./seq-waiters.ts";
+import { decodeRecord, encodeRecord, eventIdKey } from "./stored-record.ts";
 
 // A reader in another process gets no call on a commit; 50 ms is below what a person notices.
 const POLL_MS = 50;
@@ -28,19 +29,14 @@ export function openLmdbEventLog(dir: string, options: LmdbEventLogOptions = {})
   return new LmdbEventLog(openLmdb(dir, { readOnly: options.readOnly ?? false }), options);
 }
 
-interface StoredRecord {
-  readonly v: number;
-  readonly event: Event;
-}
-
 class LmdbEventLog implements EventLog {
   readonly #root: RootDatabase;
   readonly #readOnly: boolean;
-  /** seq → `StoredRecord` as JSON. */
+  /** seq → `encodeRecord` of the event. */
   readonly #records: Database<string, number>;
-  /** JSON of an event id → [seq, arrival ms]. JSON, because keys are UTF-8 and would merge ids with lone surrogates. */
+  /** `eventIdKey` → [seq, arrival ms]. */
   readonly #ids: Database<[number, number], string>;
-  /** [arrival ms, seq] → JSON of the event id: what to forget, oldest first. */
+  /** [arrival ms, seq] → `eventIdKey`: what to forget, oldest first. */
   readonly #expiry: Database<string, [number, number]>;
   readonly #meta: Database<number, string>;
   readonly #waiters = new SeqWaiters();
@@ -72,13 +68,7 @@ class LmdbEventLog implements EventLog {
   async append(events: readonly Event[], nowMs: number): Promise<AppendResult[]> {
     this.#refuseReader();
     // Serialised before the transaction, which concurrent appends share: nothing in it may throw.
-    const stored = events.map((event) => {
-      const { seq: _, ...plain } = event as Event & { seq?: number };
-      return {
-        json: JSON.stringify({ v: EVENT_SCHEMA_VERSION, event: plain } satisfies StoredRecord),
-        key: event.event_id === undefined ? undefined : JSON.stringify(event.event_id),
-      };
-    });
+    const stored = events.map((event) => ({ json: encodeRecord(event), key: eventIdKey(event) }));
     const results = await this.#root.transaction(() => {
       let last = this.#meta.get("last_seq") ?? 0;
       const results = stored.map(({ json, key }): AppendResult => {
@@ -118,15 +108,8 @@ class LmdbEventLog implements EventLog {
     const events: LoggedEvent[] = [];
     if (limit <= 0) return events;
     const range = Number.isFinite(limit) ? { start: fromSeq, limit } : { start: fromSeq };
-    for (const { key, value } of this.#records.getRange(range)) {
-      const { v, event } = JSON.parse(value) as StoredRecord;
-      if (v > EVENT_SCHEMA_VERSION)
-        throw new RoostError(
-          "BAD_STORE",
-          `seq ${key} was written by a newer version (schema ${v})`,
-        );
-      events.push({ ...event, seq: key });
-    }
+    for (const { key, value } of this.#records.getRange(range))
+      events.push(decodeRecord(key, value));
     // Judged by what was found, not by `firstSeq()`: a trim may be committed and not yet reported.
     const found = events[0]?.seq ?? this.#lastCommitted() + 1;
     if (fromSeq < found)

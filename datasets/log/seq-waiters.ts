@@ -9,12 +9,12 @@ interface Waiter {
 /** Promises that wait for a log to reach a seq. */
 export class SeqWaiters {
   readonly #waiters = new Set<Waiter>();
-  #closed = false;
+  #closed: RoostError | undefined;
 
   /** Resolves when `reached` is called with at least `seq`. Rejects when `signal` aborts or on `close`. */
   wait(seq: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (this.#closed) return reject(closed());
+      if (this.#closed) return reject(this.#closed);
       if (signal?.aborted) return reject(signal.reason);
       const leave = (): void => {
         this.#waiters.delete(waiter);
@@ -41,10 +41,9 @@ export class SeqWaiters {
     for (const waiter of [...this.#waiters]) if (waiter.seq <= seq) waiter.resolve();
   }
 
-  close(): void {
-    this.#closed = true;
-    for (const waiter of [...this.#waiters]) waiter.reject(closed());
+  /** Ends every wait, those to come too; the first reason stands. */
+  close(reason = new RoostError("NOT_READY", "the event log was closed")): void {
+    this.#closed ??= reason;
+    for (const waiter of [...this.#waiters]) waiter.reject(this.#closed);
   }
 }
-
-const closed = (): RoostError => new RoostError("NOT_READY", "the event log was closed");

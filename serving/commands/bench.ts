@@ -21,6 +21,10 @@ const BENCHES: Record<string, { program: string; about: string }> = {
     program: "../benches/ann",
     about: "recall, latency and upkeep of the vector index against raw hnswlib",
   },
+  events: {
+    program: "../benches/events",
+    about: "durable appends to the event log and the lag of a consumer, on LMDB and on Redis",
+  },
   train: {
     program: "../../training/benches/train",
     about: "training speed, optimiser included, on one and two threads",

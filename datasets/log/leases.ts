@@ -1,0 +1,27 @@
+/** What a winner of a lease holds. */
+export interface Grant {
+  /** Grows with every grant of the same lease, for ever: what carries an older one comes from an owner that was replaced. */
+  readonly token: number;
+}
+
+/**
+ * Leases on the partitions of consumers whose shared state has one writer, with the positions that those have committed.
+ * All times are the store's own: a grant ends `ttlMs` after it was given or last renewed.
+ */
+export interface Leases {
+  readonly ttlMs: number;
+  /** Undefined while somebody's grant has not ended. */
+  acquire(consumer: string, partition: number): Promise<Grant | undefined>;
+  /** Begins the time anew; false when the grant has ended, even if nobody else has the lease by now. */
+  renew(consumer: string, partition: number, token: number): Promise<boolean>;
+  /** Ends the grant, if it has not ended. */
+  release(consumer: string, partition: number, token: number): Promise<void>;
+  /**
+   * Notes that the consumer's state holds everything up to `seq`. Also after the grant's end, while nobody has acquired the
+   * lease since: no other writer can have come between.
+   * @throws FENCED when a newer token was given
+   */
+  commitPosition(consumer: string, partition: number, seq: number, token: number): Promise<void>;
+  /** Last committed seq; 0 before the first. */
+  position(consumer: string, partition: number): Promise<number>;
+}
