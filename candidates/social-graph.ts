@@ -3,10 +3,11 @@ import type { Event } from "../datasets/events.ts";
 type Edges = Map<string, Set<string>>;
 const NONE: ReadonlySet<string> = new Set();
 
-/** Who follows, blocks and mutes whom, and muted keywords: what a viewer's request needs of the graph. */
+/** Who follows (both ways), blocks and mutes whom, and muted keywords: what a viewer's request needs of the graph. */
 export class SocialGraph {
   readonly #following: Edges = new Map();
-  readonly #followers = new Map<string, number>();
+  /** The other way round; not in a snapshot, because it follows from `#following`. */
+  readonly #followers: Edges = new Map();
   readonly #blocked: Edges = new Map();
   readonly #blockedBy: Edges = new Map();
   readonly #muted: Edges = new Map();
@@ -19,11 +20,12 @@ export class SocialGraph {
         this.#languages.set(event.user_id, event.languages);
         break;
       case "follow":
-        if (link(this.#following, event.user_id, event.target_id)) this.#count(event.target_id, 1);
+        link(this.#following, event.user_id, event.target_id);
+        link(this.#followers, event.target_id, event.user_id);
         break;
       case "unfollow":
-        if (this.#following.get(event.user_id)?.delete(event.target_id))
-          this.#count(event.target_id, -1);
+        this.#following.get(event.user_id)?.delete(event.target_id);
+        this.#followers.get(event.target_id)?.delete(event.user_id);
         break;
       case "block":
         link(this.#blocked, event.user_id, event.target_id);
@@ -56,8 +58,12 @@ export class SocialGraph {
     return this.#following.get(userId) ?? NONE;
   }
 
+  followers(userId: string): ReadonlySet<string> {
+    return this.#followers.get(userId) ?? NONE;
+  }
+
   followerCount(userId: string): number {
-    return this.#followers.get(userId) ?? 0;
+    return this.followers(userId).size;
   }
 
   blocked(userId: string): ReadonlySet<string> {
@@ -88,7 +94,6 @@ export class SocialGraph {
   snapshot(): unknown {
     return {
       following: this.#following,
-      followers: this.#followers,
       blocked: this.#blocked,
       blockedBy: this.#blockedBy,
       muted: this.#muted,
@@ -101,7 +106,6 @@ export class SocialGraph {
     const from = snapshot as Record<string, Map<string, never>>;
     const into = {
       following: this.#following,
-      followers: this.#followers,
       blocked: this.#blocked,
       blockedBy: this.#blockedBy,
       muted: this.#muted,
@@ -110,16 +114,13 @@ export class SocialGraph {
     };
     for (const [name, map] of Object.entries(into))
       for (const [key, value] of from[name] ?? []) map.set(key, value);
-  }
-
-  #count(userId: string, change: number): void {
-    this.#followers.set(userId, (this.#followers.get(userId) ?? 0) + change);
+    for (const [userId, targets] of this.#following)
+      for (const target of targets) link(this.#followers, target, userId);
   }
 
   #forget(userId: string): void {
-    for (const followed of this.#following.get(userId) ?? []) this.#count(followed, -1);
-    this.#followers.delete(userId);
-    for (const edges of [this.#following, this.#blocked, this.#blockedBy, this.#muted]) {
+    const all = [this.#following, this.#followers, this.#blocked, this.#blockedBy, this.#muted];
+    for (const edges of all) {
       edges.delete(userId);
       for (const targets of edges.values()) targets.delete(userId);
     }
