@@ -4,13 +4,13 @@ import type { SocialGraph } from "../social-graph.ts";
 export interface PulledAuthorsOptions {
   /** Posts by authors with this many followers are not pushed. `roost bench fanout` computes where that pays. */
   readonly followerThreshold: number;
-  /** As long as posts are kept: after it nothing that was not pushed is left. */
+  /** At least as long as posts are kept, turns of trimming included: after it nothing that was not pushed is left. */
   readonly retentionHours: number;
 }
 
 export const PULLED_AUTHORS: PulledAuthorsOptions = {
   followerThreshold: 10_000,
-  retentionHours: 48,
+  retentionHours: 49,
 };
 
 /**

@@ -7,7 +7,7 @@ export type ReaderClass = "active" | "semi_active" | "inactive";
 export interface ReaderActivityOptions {
   /** Who was here within this time is pushed to at once: most who come back do so within days, a weekend included. */
   readonly activeDays: number;
-  /** Who was here within this time is pushed to when there is room; who was not is rebuilt on the next visit. Of Twitter's users about half open it in a month. */
+  /** Who was here within this time is pushed to when there is room; who was not is rebuilt on the next visit: a month's pushes cost more than the milliseconds of a rebuild. */
   readonly semiActiveDays: number;
 }
 

@@ -25,13 +25,13 @@ export interface BuiltTimeline {
   readonly builtAtMs: number;
 }
 
-/** How far fan-out has come: every delivery of the log up to `seq` is in the store. `timeMs` is the newest event time so far. */
+/** How far fan-out has come: all that the log up to `seq` asks for is in the store. `timeMs` is the newest event time up to there. */
 export interface FanOutPosition {
   readonly seq: number;
   readonly timeMs: number;
 }
 
-/** Entries served of a timeline. Source: the issue's bound, Twitter 2012's: "800 entries", R. Krikorian, Timelines at Scale. */
+/** Entries served of a timeline. Source: R. Krikorian (2012), "Timelines at Scale", QCon San Francisco: 800 entries a home timeline. */
 export const SERVED_ENTRIES = 800;
 /** A timeline is cut to SERVED_ENTRIES once it has more than this: a cut at each push would halve the rate of pushes. */
 export const MOST_ENTRIES = 900;
