@@ -39,12 +39,15 @@ export interface FanOutOptions {
   readonly mostWaiting: number;
   /** Of them those that can wait; past it a semi-active reader's timeline is dropped and rebuilt on the next visit. */
   readonly mostDeferred: number;
+  /** Wait before what the store refused is tried again. */
+  readonly retryMs: number;
 }
 
 export const FAN_OUT: FanOutOptions = {
   name: "0",
   mostWaiting: 200_000,
   mostDeferred: 100_000,
+  retryMs: 100,
 };
 
 /** Something to be done to one timeline, in the log's order. */
@@ -58,7 +61,6 @@ type Step = { readonly userId: string; readonly seq: number } & (
 const SWEEP_EVERY_MS = 3_600_000;
 /** How often the position is kept: what is repeated after a crash doubles nothing, it only takes time. */
 const SAVE_EVERY_MS = 200;
-const RETRY_MS = 100;
 
 /**
  * Brings the log's posts into the stored timelines of those who follow their authors: at once to readers who were here lately, when there
@@ -424,7 +426,7 @@ export class FanOut {
         this.#parts.onError?.(error);
       }
       if (this.#closed) return false;
-      await delay(RETRY_MS);
+      await delay(this.#options.retryMs);
     }
   }
 

@@ -66,7 +66,7 @@ export class TimelineSpace {
 
   /** Writes to the store wait until `release`. */
   hold(): void {
-    this.#held = new Promise((resolve) => {
+    this.#held ??= new Promise((resolve) => {
       this.#release = resolve;
     });
   }
