@@ -50,8 +50,8 @@ export const FAN_OUT: FanOutOptions = {
   retryMs: 100,
 };
 
-/** Something to be done to one timeline, in the log's order. */
-type Step = { readonly userId: string; readonly seq: number } & (
+/** Something to be done to one timeline, in the log's order; without `seq` no record asks for it. */
+type Step = { readonly userId: string; readonly seq: number | undefined } & (
   | { readonly kind: "remove"; readonly postIds: readonly string[] }
   | { readonly kind: "insert"; readonly authorId: string }
   | { readonly kind: "forget" | "rebuild" }
@@ -80,6 +80,9 @@ export class FanOut {
   #savedAtMs = Number.NEGATIVE_INFINITY;
   /** Author → deliveries that are not done: readers merge their posts until they are. */
   readonly #undelivered = new Map<string, number>();
+  /** Reader → rebuilds of their timeline that are not done: until they are, what is stored may have a hole. */
+  readonly #rebuilding = new Map<string, number>();
+  readonly #rebuildsWaiting = new Set<string>();
   #streamMs = 0;
   #sweptMs = 0;
   #arrived = 0;
@@ -124,9 +127,22 @@ export class FanOut {
     return this.#undelivered.has(authorId) || this.#parts.pulled.has(authorId);
   }
 
-  /** A reader is here: from now on pushed to. To be called before a timeline is built for them, with nothing awaited in between. */
-  visit(userId: string, nowMs: number): void {
+  /** Whether this reader's stored timeline is not to be relied on yet. */
+  isRebuilding(userId: string): boolean {
+    return this.#rebuilding.has(userId);
+  }
+
+  /**
+   * Makes a reader's timeline and pushes to it from now on. Done here, among all other writes to timelines, so that none of those that
+   * wait undoes it.
+   */
+  rebuild(userId: string, nowMs: number): void {
+    if (!this.#parts.graph.isKnown(userId)) return;
     this.#parts.activity.note(userId, nowMs);
+    // One that is under way may have begun before what is known now.
+    if (this.#rebuildsWaiting.has(userId)) return;
+    this.#step({ kind: "rebuild", userId, seq: undefined });
+    this.#draining ??= this.#drain();
   }
 
   /**
@@ -246,7 +262,7 @@ export class FanOut {
 
   /** What a record that deletes posts takes out of timelines: found before the record takes the posts and followers away. */
   #whatGoes(event: Event): Delivery[] {
-    const { posts, graph, activity } = this.#parts;
+    const { posts, graph } = this.#parts;
     let deleted: readonly StoredPost[] = [];
     if (event.type === "post_deleted") {
       const post = posts.get(event.post_id);
@@ -258,11 +274,10 @@ export class FanOut {
     const [first] = deleted;
     if (first === undefined) return [];
     const { authorId } = first;
-    const userIds = [...graph.followers(authorId)].filter(
-      (userId) => activity.lastMs(userId) !== undefined,
-    );
+    // The inactive too: a timeline that a crash left to somebody whose visit was not logged must not keep the id.
+    const userIds = [...graph.followers(authorId)];
     return deleted
-      .filter((post) => !this.#parts.pulled.covers(authorId, post.createdAtMs))
+      .filter((post) => this.#parts.pulled.mayBePushed(authorId, post.createdAtMs))
       .map((post) => ({
         kind: "remove",
         entry: placeOf(post),
@@ -275,11 +290,10 @@ export class FanOut {
   #insert(userId: string, authorId: string, seq: number): void {
     if (this.#parts.activity.lastMs(userId) === undefined) return;
     this.#step({ kind: "insert", userId, authorId, seq });
-    this.#begun(authorId);
+    count(this.#undelivered, authorId, 1);
   }
 
   #takeOut(userId: string, authorId: string, seq: number): void {
-    if (this.#parts.activity.lastMs(userId) === undefined) return;
     const { originals, secondary } = this.#parts.posts.byAuthor(authorId);
     const postIds = [...originals, ...secondary].map(({ postId }) => postId);
     if (postIds.length > 0) this.#step({ kind: "remove", userId, postIds, seq });
@@ -298,23 +312,17 @@ export class FanOut {
     this.#queue.add(line, delivery);
     this.#progress.add(delivery.seq, length);
     this.#arrived += length;
-    if (delivery.kind === "push") this.#begun(delivery.authorId, length);
+    if (delivery.kind === "push") count(this.#undelivered, delivery.authorId, length);
   }
 
   #step(step: Step): void {
     this.#steps.push(step);
-    this.#progress.add(step.seq);
+    if (step.kind === "rebuild") {
+      count(this.#rebuilding, step.userId, 1);
+      this.#rebuildsWaiting.add(step.userId);
+    }
+    if (step.seq !== undefined) this.#progress.add(step.seq);
     this.#arrived++;
-  }
-
-  #begun(authorId: string, n = 1): void {
-    this.#undelivered.set(authorId, (this.#undelivered.get(authorId) ?? 0) + n);
-  }
-
-  #ended(authorId: string, n = 1): void {
-    const left = (this.#undelivered.get(authorId) as number) - n;
-    if (left === 0) this.#undelivered.delete(authorId);
-    else this.#undelivered.set(authorId, left);
   }
 
   async #drain(): Promise<void> {
@@ -323,6 +331,7 @@ export class FanOut {
     const { load } = this.#parts;
     while (!this.#closed && this.waiting > 0) {
       const steps = this.#steps.splice(0, load.roundSize);
+      for (const { userId } of steps) this.#rebuildsWaiting.delete(userId);
       const room = load.roundSize - steps.length;
       const slices = this.#queue.take(room, Math.floor(room * load.deferredShare));
       if (!(await this.#insist(() => this.#write(steps, slices)))) break;
@@ -393,13 +402,14 @@ export class FanOut {
 
   #finish(steps: readonly Step[], slices: readonly Slice[]): void {
     for (const step of steps) {
-      this.#progress.done(step.seq);
-      if (step.kind === "insert") this.#ended(step.authorId);
+      if (step.seq !== undefined) this.#progress.done(step.seq);
+      if (step.kind === "insert") count(this.#undelivered, step.authorId, -1);
+      else if (step.kind === "rebuild") count(this.#rebuilding, step.userId, -1);
     }
     let written = steps.length;
     for (const { delivery, from, to } of slices) {
       this.#progress.done(delivery.seq, to - from);
-      if (delivery.kind === "push") this.#ended(delivery.authorId, to - from);
+      if (delivery.kind === "push") count(this.#undelivered, delivery.authorId, from - to);
       written += to - from;
     }
     this.#written += written;
@@ -435,6 +445,13 @@ export class FanOut {
     this.#roundDone = [];
     for (const resolve of waiting) resolve();
   }
+}
+
+/** Keeps only what is not 0. */
+function count(counts: Map<string, number>, id: string, change: number): void {
+  const left = (counts.get(id) ?? 0) + change;
+  if (left === 0) counts.delete(id);
+  else counts.set(id, left);
 }
 
 function readerOf(event: Event): string | undefined {

@@ -19,6 +19,10 @@ test("an author is pulled from the first post with too many followers on, older 
   pulled.apply(post("2", "7", at(1)));
   expect([pulled.has("7"), pulled.has("8")]).toEqual([true, false]);
   expect(pulled.covers("7", NOON)).toBe(true);
+  pulled.apply(post("3", "7", at(2)));
+  expect([0, 1, 2].map((hours) => pulled.mayBePushed("7", NOON + hours * HOUR))).toEqual([
+    ...[true, true, false],
+  ]);
 });
 
 test("who falls below the threshold is pushed again, and pulled until what was not pushed is forgotten", () => {

@@ -13,6 +13,13 @@ export const PULLED_AUTHORS: PulledAuthorsOptions = {
   retentionHours: 49,
 };
 
+interface Pulled {
+  /** Time of the newest post that was not pushed. */
+  untilMs: number;
+  /** Time of the newest post that was, or may have been. */
+  pushedUntilMs: number;
+}
+
 /**
  * Authors who have posts that were not pushed, because they had too many followers when they wrote them: readers merge their posts.
  * What decides is the count of followers at the moment of the post, and it is remembered: an author who falls below the threshold
@@ -23,8 +30,8 @@ export class PulledAuthors {
   readonly #graph: Pick<SocialGraph, "followerCount">;
   readonly #threshold: number;
   readonly #retentionMs: number;
-  /** Author → time of the newest post that was not pushed. */
-  readonly #untilMs = new Map<string, number>();
+  readonly #authors = new Map<string, Pulled>();
+  #streamMs = 0;
 
   constructor(
     graph: Pick<SocialGraph, "followerCount">,
@@ -37,33 +44,43 @@ export class PulledAuthors {
 
   /** Comes after the graph has had the event. */
   apply(event: Event): void {
-    if (event.type === "post_created") {
-      if (this.#graph.followerCount(event.author_id) < this.#threshold) return;
-      const before = this.#untilMs.get(event.author_id) ?? 0;
-      this.#untilMs.set(event.author_id, Math.max(before, event.time_ms));
-    } else if (event.type === "user_deleted") this.#untilMs.delete(event.user_id);
+    this.#streamMs = Math.max(this.#streamMs, event.time_ms);
+    if (event.type === "user_deleted") this.#authors.delete(event.user_id);
+    if (event.type !== "post_created") return;
+    const { author_id: authorId, time_ms: timeMs } = event;
+    const pulled = this.#authors.get(authorId);
+    if (this.#graph.followerCount(authorId) < this.#threshold) {
+      if (pulled !== undefined) pulled.pushedUntilMs = Math.max(pulled.pushedUntilMs, timeMs);
+    } else if (pulled !== undefined) pulled.untilMs = Math.max(pulled.untilMs, timeMs);
+    else this.#authors.set(authorId, { untilMs: timeMs, pushedUntilMs: this.#streamMs });
   }
 
   /** Whether readers find this post by its author, so that it need not be pushed. */
   covers(authorId: string, timeMs: number): boolean {
-    return (this.#untilMs.get(authorId) ?? -1) >= timeMs;
+    return (this.#authors.get(authorId)?.untilMs ?? -1) >= timeMs;
+  }
+
+  /** Whether the post may have been pushed all the same, before the author had so many followers. */
+  mayBePushed(authorId: string, timeMs: number): boolean {
+    return (this.#authors.get(authorId)?.pushedUntilMs ?? timeMs) >= timeMs;
   }
 
   has(authorId: string): boolean {
-    return this.#untilMs.has(authorId);
+    return this.#authors.has(authorId);
   }
 
   trim(nowMs: number): void {
-    for (const [authorId, untilMs] of this.#untilMs)
-      if (untilMs < nowMs - this.#retentionMs) this.#untilMs.delete(authorId);
+    for (const [authorId, { untilMs }] of this.#authors)
+      if (untilMs < nowMs - this.#retentionMs) this.#authors.delete(authorId);
   }
 
   snapshot(): unknown {
-    return { untilMs: this.#untilMs };
+    return { authors: this.#authors, streamMs: this.#streamMs };
   }
 
   restore(snapshot: unknown): void {
-    const { untilMs } = snapshot as { untilMs: Map<string, number> };
-    for (const [authorId, timeMs] of untilMs) this.#untilMs.set(authorId, timeMs);
+    const { authors, streamMs } = snapshot as { authors: Map<string, Pulled>; streamMs: number };
+    for (const [authorId, pulled] of authors) this.#authors.set(authorId, pulled);
+    this.#streamMs = streamMs;
   }
 }

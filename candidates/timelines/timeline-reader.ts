@@ -1,5 +1,5 @@
 import type { StoredPost } from "../post-store.ts";
-import { buildTimeline, type PushFacts } from "./build-timeline.ts";
+import type { PushFacts } from "./build-timeline.ts";
 import { showsTo } from "./following-rule.ts";
 import { placeOf, postsByTime } from "./posts-by-time.ts";
 import type { ReaderActivity } from "./reader-activity.ts";
@@ -12,7 +12,8 @@ export interface TimelineReaderParts extends PushFacts {
   readonly fanOut: {
     readonly position: { readonly timeMs: number };
     isPulled(authorId: string): boolean;
-    visit(userId: string, nowMs: number): void;
+    isRebuilding(userId: string): boolean;
+    rebuild(userId: string, nowMs: number): void;
   };
   /** Told when the store does not answer; the answer then comes from the posts in memory. */
   readonly onError?: (error: unknown) => void;
@@ -30,7 +31,7 @@ export interface TimelinePosts {
   readonly posts: readonly StoredPost[];
   /** Where the next page goes on; undefined at the end. */
   readonly next: TimelineEntry | undefined;
-  /** There was no timeline, and it was made and stored. */
+  /** There was no timeline, and it is being made. */
   readonly rebuilt: boolean;
   /** Fan-out is behind, so that the posts were looked up by author. */
   readonly supplemented: boolean;
@@ -48,8 +49,6 @@ const STALE_AFTER_MS = 300_000;
  */
 export class TimelineReader {
   readonly #parts: TimelineReaderParts;
-  /** Users whose timeline is being stored: until it is, another request must not take an old one for it. */
-  readonly #building = new Set<string>();
 
   constructor(parts: TimelineReaderParts) {
     this.#parts = parts;
@@ -59,39 +58,20 @@ export class TimelineReader {
     const { posts, activity, fanOut, onError } = this.#parts;
     const said = { rebuilt: false, supplemented: false, degraded: false };
     // To who was not here nothing is pushed, so what is stored may have a hole.
-    const wasHere = activity.lastMs(userId) !== undefined && !this.#building.has(userId);
-    if (wasHere) fanOut.visit(userId, request.nowMs);
+    const wasHere = activity.lastMs(userId) !== undefined;
+    if (wasHere) activity.note(userId, request.nowMs);
     if (posts.newestMs - fanOut.position.timeMs > STALE_AFTER_MS)
       return { ...this.#fromPosts(userId, request), ...said, supplemented: true };
     try {
-      const found = wasHere ? await this.#fromTimeline(userId, request) : undefined;
+      const reliable = wasHere && !fanOut.isRebuilding(userId);
+      const found = reliable ? await this.#fromTimeline(userId, request) : undefined;
       if (found !== undefined) return { ...found, ...said };
-      const page = this.#fromPosts(userId, request);
-      await this.#rebuild(userId, request.nowMs);
-      return { ...page, ...said, rebuilt: true };
     } catch (error) {
       onError?.(error);
       return { ...this.#fromPosts(userId, request), ...said, degraded: true };
     }
-  }
-
-  async #rebuild(userId: string, nowMs: number): Promise<void> {
-    const { graph, activity, store, fanOut } = this.#parts;
-    if (!graph.isKnown(userId)) return;
-    fanOut.visit(userId, nowMs);
-    const timeline = buildTimeline(userId, this.#parts, nowMs);
-    this.#building.add(userId);
-    try {
-      await store.rebuild(userId, timeline);
-      // Deleted meanwhile: nothing of them may stay.
-      if (!graph.isKnown(userId)) await store.forget([userId]);
-    } catch (error) {
-      // Not here yet, then: the next visit builds it.
-      activity.drop(userId);
-      throw error;
-    } finally {
-      this.#building.delete(userId);
-    }
+    fanOut.rebuild(userId, request.nowMs);
+    return { ...this.#fromPosts(userId, request), ...said, rebuilt: true };
   }
 
   /** @returns undefined when there is no stored timeline */

@@ -26,6 +26,12 @@ export class TimelineSpace {
   failures = 0;
   #held: Promise<void> | undefined;
   #release: () => void = () => {};
+  #nowMs = 0;
+  /** A clock that has gone on whenever it is looked at, so that the position is kept often. */
+  readonly #now = (): number => {
+    this.#nowMs += 1_000;
+    return this.#nowMs;
+  };
 
   constructor(
     pulled: Partial<PulledAuthorsOptions> = {},
@@ -125,7 +131,7 @@ export class TimelineSpace {
   #makeFanOut(): FanOut {
     const { posts, graph, activity, pulled } = this;
     const store = this.#gated();
-    const parts = { posts, graph, activity, pulled, store, load: new FanOutLoad(), now: () => 0 };
+    const parts = { posts, graph, activity, pulled, store, load: new FanOutLoad(), now: this.#now };
     return new FanOut(parts, this.#options);
   }
 
