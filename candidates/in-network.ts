@@ -72,7 +72,12 @@ export function inNetworkPosts(store: PostStore, request: InNetworkRequest): Sto
   }
 }
 
-function eligible(store: PostStore, post: StoredPost, request: InNetworkRequest): boolean {
+/** Whether the rule above lets this post by a followed account through. */
+export function eligible(
+  store: PostStore,
+  post: StoredPost,
+  request: Pick<InNetworkRequest, "viewerId" | "followedIds">,
+): boolean {
   if (post.kind === "repost") return post.repostOfAuthorId !== request.viewerId;
   if (post.kind !== "reply") return true;
   const parent = store.parentOf(post);

@@ -86,6 +86,11 @@ export class PostStore {
     return this.#posts.size;
   }
 
+  /** Time of the newest event that it has had, epoch ms; 0 before the first. */
+  get newestMs(): number {
+    return this.#newestMs;
+  }
+
   get(postId: string): StoredPost | undefined {
     return this.#posts.get(postId);
   }

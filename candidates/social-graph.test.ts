@@ -82,6 +82,7 @@ test("for any history an edge is there when the last word on it was to make it",
         for (const to of USERS) {
           const is = (type: string) => last.get(`${type} ${from} ${to}`) === true;
           expect(graph.following(from).has(to)).toBe(is("follow"));
+          expect(graph.followers(to).has(from)).toBe(is("follow"));
           expect(graph.blocked(from).has(to)).toBe(is("block"));
           expect(graph.blockedBy(to).has(from)).toBe(is("block"));
           expect(graph.muted(from).has(to)).toBe(is("mute"));
@@ -102,6 +103,7 @@ test("a deleted user is nowhere: not as who follows, blocks or mutes, nor as who
       for (const user of USERS)
         for (const edges of [
           graph.following(user),
+          graph.followers(user),
           graph.blocked(user),
           graph.blockedBy(user),
           graph.muted(user),
@@ -131,6 +133,10 @@ test("a snapshot restores to a graph that answers and goes on as the old one", (
         restored.apply(relation(type, from, to));
       }
       expect(restored.snapshot()).toEqual(graph.snapshot());
+      for (const user of USERS) {
+        expect(restored.followers(user)).toEqual(graph.followers(user));
+        expect(restored.followerCount(user)).toBe(graph.followers(user).size);
+      }
       expect(restored.languages("1")).toEqual(["en"]);
       expect(restored.mutedKeywords("2")).toEqual(["tea"]);
     }),

@@ -8,13 +8,14 @@ const NONE: ReadonlySet<string> = new Set();
 const LATENESS_MS = 48 * 3_600_000;
 
 /**
- * Who follows, blocks and mutes whom, and muted keywords: what a viewer's request needs of the graph. Of several
- * statements about a pair the newest by its own time holds, of equal times the later in the log, so that the order of
- * arrival does not matter within 48 h.
+ * Who follows (both ways), blocks and mutes whom, and muted keywords: what a viewer's request needs of the graph. Of
+ * several statements about a pair the newest by its own time holds, of equal times the later in the log, so that the order
+ * of arrival does not matter within 48 h.
  */
 export class SocialGraph {
   readonly #following: Edges = new Map();
-  readonly #followers = new Map<string, number>();
+  /** The other way round; not in a snapshot, because it follows from `#following`. */
+  readonly #followers: Edges = new Map();
   readonly #blocked: Edges = new Map();
   readonly #blockedBy: Edges = new Map();
   readonly #muted: Edges = new Map();
@@ -33,12 +34,13 @@ export class SocialGraph {
         break;
       case "follow":
         if (!this.#isNewest("follow", event)) break;
-        if (link(this.#following, event.user_id, event.target_id)) this.#count(event.target_id, 1);
+        link(this.#following, event.user_id, event.target_id);
+        link(this.#followers, event.target_id, event.user_id);
         break;
       case "unfollow":
         if (!this.#isNewest("follow", event)) break;
-        if (this.#following.get(event.user_id)?.delete(event.target_id))
-          this.#count(event.target_id, -1);
+        this.#following.get(event.user_id)?.delete(event.target_id);
+        this.#followers.get(event.target_id)?.delete(event.user_id);
         break;
       case "block":
         if (!this.#isNewest("block", event)) break;
@@ -83,8 +85,12 @@ export class SocialGraph {
     return this.#following.get(userId) ?? NONE;
   }
 
+  followers(userId: string): ReadonlySet<string> {
+    return this.#followers.get(userId) ?? NONE;
+  }
+
   followerCount(userId: string): number {
-    return this.#followers.get(userId) ?? 0;
+    return this.followers(userId).size;
   }
 
   blocked(userId: string): ReadonlySet<string> {
@@ -115,7 +121,6 @@ export class SocialGraph {
   snapshot(): unknown {
     return {
       following: this.#following,
-      followers: this.#followers,
       blocked: this.#blocked,
       blockedBy: this.#blockedBy,
       muted: this.#muted,
@@ -130,7 +135,6 @@ export class SocialGraph {
     const from = snapshot as Record<string, Map<string, never>>;
     const into = {
       following: this.#following,
-      followers: this.#followers,
       blocked: this.#blocked,
       blockedBy: this.#blockedBy,
       muted: this.#muted,
@@ -141,6 +145,8 @@ export class SocialGraph {
     };
     for (const [name, map] of Object.entries(into))
       for (const [key, value] of from[name] ?? []) map.set(key, value);
+    for (const [userId, targets] of this.#following)
+      for (const target of targets) link(this.#followers, target, userId);
   }
 
   /** Notes when a pair was spoken of; false when something newer was said of it before. */
@@ -156,14 +162,9 @@ export class SocialGraph {
     return timeMs <= (this.#deleted.get(userId) ?? -1);
   }
 
-  #count(userId: string, change: number): void {
-    this.#followers.set(userId, (this.#followers.get(userId) ?? 0) + change);
-  }
-
   #forget(userId: string): void {
-    for (const followed of this.#following.get(userId) ?? []) this.#count(followed, -1);
-    this.#followers.delete(userId);
-    for (const edges of [this.#following, this.#blocked, this.#blockedBy, this.#muted]) {
+    const all = [this.#following, this.#followers, this.#blocked, this.#blockedBy, this.#muted];
+    for (const edges of all) {
       edges.delete(userId);
       for (const targets of edges.values()) targets.delete(userId);
     }

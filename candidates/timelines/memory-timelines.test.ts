@@ -1,0 +1,4 @@
+import { MemoryTimelines } from "./memory-timelines.ts";
+import { timelineStoreContract } from "./timeline-store.contract.ts";
+
+timelineStoreContract(async () => new MemoryTimelines());

@@ -1,0 +1,167 @@
+import type { RedisConnection } from "../../datasets/storage/redis.ts";
+import { type GroupedCommand, runGrouped } from "../../datasets/storage/redis-groups.ts";
+import { memberPost, postMember } from "./post-member.ts";
+import { type TimelineScripts, withTimelineScripts } from "./timeline-scripts.ts";
+import {
+  type BuiltTimeline,
+  byPlace,
+  type FanOutPosition,
+  MOST_ENTRIES,
+  type Push,
+  type Removal,
+  type TimelineEntry,
+  type TimelineStore,
+} from "./timeline-store.ts";
+
+const DAY_MS = 86_400_000;
+/** Timelines whose length this process remembers; past it all are looked at once more. */
+const MOST_COUNTED = 2_000_000;
+/** Timelines cut at once: few enough that pushes in between do not wait long. */
+const CUT_AT_ONCE = 256;
+
+export interface RedisTimelinesOptions {
+  /** A timeline that nobody reads for this long expires: as long as its user may be away before pushes to it end. */
+  readonly idleMs: number;
+}
+
+/** Timelines as sorted sets in Redis, single or Cluster: one key a user, score = time in ms, member = the post's id. */
+export class RedisTimelines implements TimelineStore {
+  readonly #redis: RedisConnection;
+  readonly #scripts: TimelineScripts;
+  readonly #idleMs: number;
+  /** User → most entries that the timeline can have; whoever is not here is looked at after the next push. */
+  readonly #counts = new Map<string, number>();
+
+  constructor(redis: RedisConnection, options: RedisTimelinesOptions = { idleMs: 30 * DAY_MS }) {
+    this.#redis = redis;
+    this.#scripts = withTimelineScripts(redis);
+    this.#idleMs = options.idleMs;
+  }
+
+  async push(pushes: readonly Push[]): Promise<void> {
+    const commands: GroupedCommand[] = [];
+    const users: string[] = [];
+    for (const { entry, userIds } of pushes) {
+      const member = postMember(entry.postId);
+      const score = String(entry.timeMs);
+      for (const userId of userIds) {
+        commands.push(["zadd", this.#key(userId), score, member]);
+        users.push(userId);
+      }
+    }
+    const added = await runGrouped(this.#redis, commands);
+    const long = new Set<string>();
+    for (let i = 0; i < users.length; i++) {
+      const userId = users[i] as string;
+      const before = this.#counts.get(userId);
+      const count = (before ?? MOST_ENTRIES + 1) + (added[i] as number);
+      if (added[i] !== 0 || before === undefined) this.#counts.set(userId, count);
+      if (count > MOST_ENTRIES) long.add(userId);
+    }
+    if (long.size > 0) await this.#cut([...long]);
+  }
+
+  async read(
+    userId: string,
+    { after, limit }: { readonly after?: TimelineEntry | undefined; readonly limit: number },
+  ): Promise<BuiltTimeline | undefined> {
+    const entries: TimelineEntry[] = [];
+    const highest = after?.timeMs ?? "+inf";
+    // Redis reads on from a time only: entries of the same moment that were read before are passed over here.
+    for (let skipped = 0; ; ) {
+      const wanted = limit - entries.length;
+      const answer = await this.#scripts.roostTimelineRead(
+        this.#key(userId),
+        this.#idleMs,
+        highest,
+        skipped,
+        wanted,
+      );
+      if (answer === null) return undefined;
+      const [built, floor, past, pairs] = answer;
+      const floorMs = Math.max(-1, -Number(floor) - 2, Number(past));
+      for (let i = 0; i < pairs.length; i += 2) {
+        const entry = { postId: memberPost(pairs[i] as string), timeMs: Number(pairs[i + 1]) };
+        if (entry.timeMs > floorMs && (after === undefined || byPlace(entry, after) > 0))
+          entries.push(entry);
+      }
+      const read = pairs.length / 2;
+      const bottom = Number(pairs.at(-1) ?? -1);
+      if (entries.length >= limit || read < wanted || bottom <= floorMs)
+        return { entries, floorMs, builtAtMs: -Number(built) - 1 };
+      skipped += read;
+    }
+  }
+
+  async rebuild(userId: string, { entries, floorMs, builtAtMs }: BuiltTimeline): Promise<void> {
+    const pairs: (string | number)[] = [-builtAtMs - 1, -floorMs - 2];
+    for (const { postId, timeMs } of entries) pairs.push(timeMs, postMember(postId));
+    this.#counts.set(
+      userId,
+      await this.#scripts.roostTimelineRebuild(this.#key(userId), this.#idleMs, ...pairs),
+    );
+  }
+
+  async remove(removals: readonly Removal[]): Promise<void> {
+    const members = new Map<readonly string[], readonly string[]>();
+    const commands: GroupedCommand[] = [];
+    for (const { userId, postIds } of removals) {
+      if (postIds.length === 0) continue;
+      let encoded = members.get(postIds);
+      if (encoded === undefined) {
+        encoded = postIds.map(postMember);
+        members.set(postIds, encoded);
+      }
+      commands.push(["zrem", this.#key(userId), ...encoded]);
+    }
+    // What is counted too high by this is looked at sooner than it need be, and counted anew.
+    await runGrouped(this.#redis, commands);
+  }
+
+  async forget(userIds: readonly string[]): Promise<void> {
+    for (const userId of userIds) this.#counts.delete(userId);
+    await runGrouped(
+      this.#redis,
+      userIds.map((userId) => ["unlink", this.#key(userId)]),
+    );
+  }
+
+  async count(userId: string): Promise<number> {
+    return this.#redis.client.zcount(this.#key(userId), 0, "+inf");
+  }
+
+  async bytes(userId: string): Promise<number> {
+    const bytes = await this.#redis.client.memory("USAGE", this.#key(userId), "SAMPLES", 0);
+    return Number(bytes ?? 0);
+  }
+
+  async position(name: string): Promise<FanOutPosition | undefined> {
+    const text = await this.#redis.client.get(this.#positionKey(name));
+    return text === null ? undefined : (JSON.parse(text) as FanOutPosition);
+  }
+
+  async savePosition(name: string, { seq, timeMs }: FanOutPosition): Promise<void> {
+    await this.#redis.client.set(this.#positionKey(name), JSON.stringify({ seq, timeMs }));
+  }
+
+  async #cut(userIds: readonly string[]): Promise<void> {
+    if (this.#counts.size > MOST_COUNTED) this.#counts.clear();
+    for (let at = 0; at < userIds.length; at += CUT_AT_ONCE)
+      await Promise.all(
+        userIds.slice(at, at + CUT_AT_ONCE).map(async (userId) => {
+          this.#counts.set(
+            userId,
+            await this.#scripts.roostTimelineCut(this.#key(userId), this.#idleMs),
+          );
+        }),
+      );
+  }
+
+  #key(userId: string): string {
+    return `${this.#redis.target.prefix}t:{${userId}}`;
+  }
+
+  #positionKey(name: string): string {
+    return `${this.#redis.target.prefix}fanout:${name}`;
+  }
+}
