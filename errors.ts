@@ -70,6 +70,11 @@ const CODES = {
     meaning: "Redis cannot be used",
     remedy: "check that it runs where ROOST_REDIS_URL says, and its user and password",
   },
+  FENCED: {
+    status: 503,
+    meaning: "another process has taken this work over",
+    remedy: "let the newer owner go on; a process that starts anew waits for its turn",
+  },
   DATA_DIR_LOCKED: {
     status: 503,
     meaning: "another process owns the data directory",
