@@ -71,9 +71,9 @@ const CODES = {
     remedy: "check that it runs where ROOST_REDIS_URL says, and its user and password",
   },
   FENCED: {
-    status: 503,
-    meaning: "another process has taken this work over",
-    remedy: "let the newer owner go on; a process that starts anew waits for its turn",
+    status: 409,
+    meaning: "another owner has taken over",
+    remedy: "stop this work and acquire the lease again",
   },
   DATA_DIR_LOCKED: {
     status: 503,
