@@ -12,29 +12,40 @@ export interface KeyCommand {
   readonly args: readonly RedisArgument[];
 }
 
-/** Commands of one pipeline: more are sent after these, so that none waits for its answer longer than a command may. */
-const PIPELINE = 2_048;
-/** Keys of one MGET: others are served between two of them. */
-const MULTI_GET = 512;
+/** Keys of one pipeline: more are sent after these, so that none waits for its answer longer than a command may. */
+const PIPELINE = 4_096;
+/** Keys of one MGET or script: others are served between two of them. */
+const TOGETHER = 256;
 const ATTEMPTS = 4;
 const FIRST_PAUSE_MS = 20;
 
 type Pipeline = ReturnType<Redis["pipeline"]>;
 
-interface Redirection {
-  readonly node: string;
-  /** A slot that is being moved: the key is at its new node already, which serves it only to who asks so. */
+/** How a piece of work is put into a pipeline. */
+interface Work {
+  readonly keys: readonly string[];
+  /** Whether one command takes many keys and answers with an array. */
+  readonly together: boolean;
+  /** Adds one command for the keys with these indices; `before` is how it failed before. */
+  add(pipeline: Pipeline, indices: readonly number[], before: unknown): void;
+}
+
+/** Keys that one command takes. */
+interface Unit {
+  readonly indices: number[];
   readonly asking: boolean;
 }
 
 /**
- * Runs many commands on one key each: one pipeline on a single server; on a cluster one for each node, all at once. Keys are
- * grouped by the client's slot map; what a node refuses because the slot is elsewhere, or what a node that is gone left
- * unanswered, is grouped anew and sent again, so commands must be idempotent.
+ * Reads and writes many keys: one pipeline on a single server; on a cluster one for each node, all at once, in which keys of
+ * one slot share a command. Keys are grouped by the client's slot map; what a node refuses because the slot is elsewhere, or
+ * what a node that is gone left unanswered, is grouped anew and sent again, so commands must be idempotent. Answers come in
+ * the order of the keys; a failure stands in its key's place, none is thrown.
  */
 export class RedisGroups {
   readonly #client: Redis | Cluster;
   readonly #attempts: number;
+  readonly #slots = new Map<string, number>();
   #refreshing: Promise<void> | undefined;
 
   /** @param attempts times that a command is sent at most */
@@ -43,121 +54,152 @@ export class RedisGroups {
     this.#attempts = attempts;
   }
 
-  /** The values of these keys, in their order; null where there is none, the error where none could be had. */
+  /** The values of these keys; null where there is none. */
   async getAll(keys: readonly string[]): Promise<(Buffer | null | Error)[]> {
-    if (this.#client instanceof Cluster)
-      return (await this.#each(keys, (pipeline, i) => {
-        pipeline.getBuffer(keys[i] as string);
-      })) as (Buffer | null | Error)[];
-    const parts: Promise<(Buffer | null | Error)[]>[] = [];
-    for (let from = 0; from < keys.length; from += MULTI_GET) {
-      const part = keys.slice(from, from + MULTI_GET);
-      parts.push(
-        this.#client.mgetBuffer(part).catch((error: Error) => new Array(part.length).fill(error)),
-      );
-    }
-    return (await Promise.all(parts)).flat();
-  }
-
-  /** The answers in the order of the commands, strings as bytes; an error in its place, none is thrown. */
-  async run(commands: readonly KeyCommand[]): Promise<unknown[]> {
-    return this.#each(
-      commands.map(({ key }) => key),
-      (pipeline, i, before) => {
-        const { key, call, args } = commands[i] as KeyCommand;
-        if (typeof call === "string") pipeline.callBuffer(call, key, ...args);
-        else if (isNoScript(before)) pipeline.callBuffer("eval", call.lua, 1, key, ...args);
-        else pipeline.callBuffer("evalsha", call.sha, 1, key, ...args);
+    const answers = await this.#each({
+      keys,
+      together: true,
+      add: (pipeline, indices) => {
+        pipeline.mgetBuffer(indices.map((i) => keys[i] as string));
       },
-    );
+    });
+    return answers as (Buffer | null | Error)[];
   }
 
-  async #each(
+  /**
+   * Runs a script on all these keys. It gets some of them at a time, as KEYS, with the argument of each in the same place of
+   * ARGV and then `last`, and answers with an array in the order of KEYS.
+   */
+  runScript(
+    script: RedisScript,
     keys: readonly string[],
-    write: (pipeline: Pipeline, i: number, before: unknown) => void,
+    args: readonly RedisArgument[],
+    last: RedisArgument,
   ): Promise<unknown[]> {
+    return this.#each({
+      keys,
+      together: true,
+      add: (pipeline, indices, before) => {
+        addScript(
+          pipeline,
+          script,
+          indices.map((i) => keys[i] as string),
+          [...indices.map((i) => args[i] as RedisArgument), last],
+          before,
+        );
+      },
+    });
+  }
+
+  /** Runs commands on one key each. Answers that are strings come as bytes. */
+  run(commands: readonly KeyCommand[]): Promise<unknown[]> {
+    return this.#each({
+      keys: commands.map(({ key }) => key),
+      together: false,
+      add: (pipeline, [i], before) => {
+        const { key, call, args } = commands[i as number] as KeyCommand;
+        if (typeof call === "string") pipeline.callBuffer(call, key, ...args);
+        else addScript(pipeline, call, [key], args, before);
+      },
+    });
+  }
+
+  async #each(work: Work): Promise<unknown[]> {
+    const { keys } = work;
     const answers: unknown[] = new Array(keys.length);
     for (let from = 0; from < keys.length; from += PIPELINE) {
-      const part = Array.from(
-        { length: Math.min(PIPELINE, keys.length - from) },
-        (_, i) => from + i,
-      );
-      await this.#settle(keys, part, answers, write);
+      const n = Math.min(PIPELINE, keys.length - from);
+      let left: readonly number[] = Array.from({ length: n }, (_, i) => from + i);
+      for (let attempt = 1; ; attempt++) {
+        await this.#send(work, left, answers);
+        left = left.filter((i) => this.#isWorthAnother(answers[i]));
+        if (left.length === 0 || attempt === this.#attempts) break;
+        if (left.every((i) => isNoScript(answers[i]))) continue;
+        if (attempt > 1) await delay(FIRST_PAUSE_MS * 2 ** (attempt - 2));
+        await this.#refresh();
+      }
     }
     return answers;
   }
 
-  async #settle(
-    keys: readonly string[],
-    part: readonly number[],
-    answers: unknown[],
-    write: (pipeline: Pipeline, i: number, before: unknown) => void,
-  ): Promise<void> {
-    let left = part;
-    for (let attempt = 1; ; attempt++) {
-      await this.#send(keys, left, answers, write);
-      left = left.filter((i) => this.#isWorthAnother(answers[i]));
-      if (left.length === 0 || attempt === this.#attempts) return;
-      if (left.every((i) => isNoScript(answers[i]))) continue;
-      // What was redirected knows its way; the map is wrong for others too.
-      if (attempt > 1) await delay(FIRST_PAUSE_MS * 2 ** (attempt - 2));
-      await this.#refresh();
-    }
-  }
-
-  async #send(
-    keys: readonly string[],
-    indices: readonly number[],
-    answers: unknown[],
-    write: (pipeline: Pipeline, i: number, before: unknown) => void,
-  ): Promise<void> {
-    const nodeOf = this.#nodes();
-    const groups = new Map<Redis, number[]>();
-    for (const i of indices) {
-      const node = nodeOf(keys[i] as string, redirection(answers[i]));
-      if (node === undefined) {
-        answers[i] = new Error("no node of the cluster serves this key");
-        continue;
-      }
-      const group = groups.get(node);
-      if (group === undefined) groups.set(node, [i]);
-      else group.push(i);
-    }
+  async #send(work: Work, left: readonly number[], answers: unknown[]): Promise<void> {
     await Promise.all(
-      Array.from(groups, async ([node, group]) => {
+      Array.from(this.#grouped(work, left, answers), async ([node, units]) => {
         const pipeline = node.pipeline();
-        const places: number[] = [];
-        let sent = 0;
-        for (const i of group) {
-          if (redirection(answers[i])?.asking) {
-            pipeline.call("asking");
-            sent++;
-          }
-          write(pipeline, i, answers[i]);
-          places.push(sent++);
+        for (const { indices, asking } of units) {
+          if (asking) pipeline.call("asking");
+          work.add(pipeline, indices, answers[indices[0] as number]);
         }
         const replies = await pipeline.exec().catch((error: Error) => error);
-        for (let k = 0; k < group.length; k++) {
+        let place = 0;
+        for (const { indices, asking } of units) {
+          if (asking) place++;
           const [error, answer] =
-            replies instanceof Error
-              ? [replies, undefined]
-              : (replies?.[places[k] as number] ?? [new Error("no answer"), undefined]);
-          answers[group[k] as number] = error ?? answer;
+            replies instanceof Error ? [replies] : (replies?.[place] ?? [new Error("no answer")]);
+          place++;
+          for (let k = 0; k < indices.length; k++)
+            answers[indices[k] as number] =
+              error ?? (work.together ? (answer as unknown[])[k] : answer);
         }
       }),
     );
   }
 
-  #nodes(): (key: string, redirected: Redirection | undefined) => Redis | undefined {
+  #grouped(
+    { keys, together }: Work,
+    left: readonly number[],
+    answers: unknown[],
+  ): Iterable<[Redis, Unit[]]> {
     const client = this.#client;
-    if (!(client instanceof Cluster)) return () => client;
-    const nodes = new Map(
-      client.nodes().map((node) => [`${node.options.host}:${node.options.port}`, node]),
-    );
-    return (key, redirected) => {
-      const name = redirected?.node ?? client.slots[keySlot(key)]?.[0];
-      return name === undefined ? undefined : nodes.get(name);
-    };
+    if (!(client instanceof Cluster)) {
+      const units: Unit[] = [];
+      const size = together ? TOGETHER : 1;
+      for (let from = 0; from < left.length; from += size)
+        units.push({ indices: left.slice(from, from + size), asking: false });
+      return [[client, units]];
+    }
+    const nodes = new Map<string, Redis>();
+    for (const node of client.nodes()) nodes.set(`${node.options.host}:${node.options.port}`, node);
+    const groups = new Map<Redis, Unit[]>();
+    const open = new Map<number, Unit>();
+    for (const i of left) {
+      const before = answers[i];
+      const slot = this.#slotOf(keys[i] as string);
+      // A slot on its way is split between two nodes, which serve only keys that are all on one side.
+      const alone = !together || isSplit(before);
+      const unit = alone ? undefined : open.get(slot);
+      if (unit !== undefined && unit.indices.length < TOGETHER) {
+        unit.indices.push(i);
+        continue;
+      }
+      const redirected = redirection(before);
+      const node = nodes.get(redirected ?? client.slots[slot]?.[0] ?? "");
+      if (node === undefined) {
+        answers[i] = new Error("no node of the cluster serves this key");
+        continue;
+      }
+      const begun = { indices: [i], asking: isAsk(before) };
+      if (!alone) open.set(slot, begun);
+      const units = groups.get(node);
+      if (units === undefined) groups.set(node, [begun]);
+      else units.push(begun);
+    }
+    return groups;
+  }
+
+  /** Few tags stand for many keys, and looking one up costs a tenth of computing it. */
+  #slotOf(key: string): number {
+    const from = key.indexOf("{");
+    const to = from < 0 ? -1 : key.indexOf("}", from + 1);
+    if (to <= from + 1) return keySlot(key);
+    const tag = key.slice(from, to + 1);
+    let slot = this.#slots.get(tag);
+    if (slot === undefined) {
+      if (this.#slots.size >= REMEMBERED_TAGS) this.#slots.clear();
+      slot = keySlot(tag);
+      this.#slots.set(tag, slot);
+    }
+    return slot;
   }
 
   #isWorthAnother(answer: unknown): boolean {
@@ -181,13 +223,29 @@ export class RedisGroups {
   }
 }
 
+const REMEMBERED_TAGS = 10_000;
+
+function addScript(
+  pipeline: Pipeline,
+  { sha, lua }: RedisScript,
+  keys: readonly string[],
+  args: readonly RedisArgument[],
+  before: unknown,
+): void {
+  if (isNoScript(before)) pipeline.callBuffer("eval", lua, keys.length, ...keys, ...args);
+  else pipeline.callBuffer("evalsha", sha, keys.length, ...keys, ...args);
+}
+
 const PASSING = /^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|LOADING|READONLY) /;
 
-const isNoScript = (answer: unknown): boolean =>
-  answer instanceof Error && answer.message.startsWith("NOSCRIPT");
+const says = (answer: unknown, code: string): boolean =>
+  answer instanceof Error && answer.message.startsWith(code);
+const isNoScript = (answer: unknown): boolean => says(answer, "NOSCRIPT");
+const isAsk = (answer: unknown): boolean => says(answer, "ASK ");
+const isSplit = (answer: unknown): boolean => isAsk(answer) || says(answer, "TRYAGAIN");
 
-function redirection(answer: unknown): Redirection | undefined {
-  if (!(answer instanceof Error)) return undefined;
-  const found = /^(MOVED|ASK) \d+ (\S+)$/.exec(answer.message);
-  return found === null ? undefined : { node: found[2] as string, asking: found[1] === "ASK" };
+/** The node that a refusal names. */
+function redirection(answer: unknown): string | undefined {
+  if (!says(answer, "MOVED ") && !says(answer, "ASK ")) return undefined;
+  return (answer as Error).message.split(" ")[2];
 }

@@ -38,6 +38,11 @@ export class LoadedFeatures implements StateView {
     return this.#vectors[entity].has(key);
   }
 
+  /** What was asked for of an entity. */
+  keys(entity: Entity): Iterable<string> {
+    return this.#vectors[entity].keys();
+  }
+
   /** Keeps a place for what is being fetched. */
   expect(entity: Entity, key: string): void {
     this.#vectors[entity].set(key, undefined);

@@ -18,7 +18,7 @@ import {
   type RedoEntry,
 } from "./redo-record.ts";
 import { removeLayout } from "./removal.ts";
-import { CLAIM, SET_REDO, SET_VALUE } from "./scripts.ts";
+import { CLAIM, SET_REDO, SET_VALUES } from "./scripts.ts";
 import { type EntityKey, type HeldVector, stageChange } from "./stage-change.ts";
 
 export interface RedisStoreOptions {
@@ -175,12 +175,11 @@ export class RedisFeatureStore implements FeatureStore {
   }
 
   async #apply(entries: readonly RedoEntry[]): Promise<void> {
-    const answers = await this.#groups.run(
-      entries.map(({ key, value }) => ({
-        key,
-        call: SET_VALUE,
-        args: [value, value.length === HEADER_BYTES ? DELETED_FOR_MS : 0],
-      })),
+    const answers = await this.#groups.runScript(
+      SET_VALUES,
+      entries.map(({ key }) => key),
+      entries.map(({ value }) => value),
+      DELETED_FOR_MS,
     );
     if (answers.includes(-1)) throw fenced(this.#options.token);
     const failed = answers.find((answer) => answer instanceof Error);

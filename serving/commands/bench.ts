@@ -21,6 +21,10 @@ const BENCHES: Record<string, { program: string; about: string }> = {
     program: "../benches/ann",
     about: "recall, latency and upkeep of the vector index against raw hnswlib",
   },
+  features: {
+    program: "../benches/features",
+    about: "features of one request from Redis, Cluster and LMDB against bare reads of the same",
+  },
   train: {
     program: "../../training/benches/train",
     about: "training speed, optimiser included, on one and two threads",
