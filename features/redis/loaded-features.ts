@@ -7,21 +7,26 @@ import { ENTITIES, type Entity, type StateView } from "../entities.ts";
 export const READ_STATUSES = ["present", "missing", "stale", "expired"] as const;
 export type ReadStatus = (typeof READ_STATUSES)[number];
 
-type Counts = Readonly<Record<Entity, Record<ReadStatus, number>>>;
+/** A vector as it was fetched; shared by the requests that use it. */
+export interface Copy {
+  vector: Float64Array | undefined;
+  readonly fetchedMs: number;
+}
 
 /** The state that one request reads: it does not change while models run one after another. */
 export class LoadedFeatures implements StateView {
   readonly nowMs: number;
-  readonly counts: Counts = Object.fromEntries(
-    ENTITIES.map((entity) => [entity, { present: 0, missing: 0, stale: 0, expired: 0 }]),
-  ) as Record<Entity, Record<ReadStatus, number>>;
+  readonly counts: Readonly<Record<Entity, Record<ReadStatus, number>>> = byEntity(() => ({
+    present: 0,
+    missing: 0,
+    stale: 0,
+    expired: 0,
+  }));
   /** Age of the oldest copy that is used, in ms. */
   oldestMs = 0;
   /** Redis did not answer for a part of it. */
   degraded = false;
-  readonly #vectors = Object.fromEntries(
-    ENTITIES.map((entity) => [entity, new Map<string, Float64Array | undefined>()]),
-  ) as Readonly<Record<Entity, Map<string, Float64Array | undefined>>>;
+  readonly #copies = byEntity(() => new Map<string, Copy>());
   readonly #topics = new Set<number>();
   readonly #media = new Set<number>();
 
@@ -30,52 +35,36 @@ export class LoadedFeatures implements StateView {
   }
 
   get(entity: Entity, key: string): Float64Array | undefined {
-    return this.#vectors[entity].get(key);
+    return this.#copies[entity].get(key)?.vector;
   }
 
   /** Whether this key was asked for. */
   has(entity: Entity, key: string): boolean {
-    return this.#vectors[entity].has(key);
+    return this.#copies[entity].has(key);
   }
 
   /** What was asked for of an entity. */
   keys(entity: Entity): Iterable<string> {
-    return this.#vectors[entity].keys();
+    return this.#copies[entity].keys();
   }
 
-  /** Keeps a place for what is being fetched. */
-  expect(entity: Entity, key: string): void {
-    this.#vectors[entity].set(key, undefined);
+  /** Uses a copy that is fresh. */
+  take(entity: Entity, key: string, copy: Copy): void {
+    this.#copies[entity].set(key, copy);
+    this.count(entity, copy.vector === undefined ? "missing" : "present", copy);
   }
 
-  take(entity: Entity, key: string, vector: Float64Array | undefined, fetchedMs: number): void {
-    this.#vectors[entity].set(key, vector);
-    const counts = this.counts[entity];
-    if (vector === undefined) counts.missing++;
-    else counts.present++;
-    this.#age(fetchedMs);
+  /** Keeps a place for what is being fetched; it is filled in by who fetches. */
+  expect(entity: Entity, key: string): Copy {
+    const copy = { vector: undefined, fetchedMs: this.nowMs };
+    this.#copies[entity].set(key, copy);
+    return copy;
   }
 
-  takeStale(
-    entity: Entity,
-    key: string,
-    vector: Float64Array | undefined,
-    fetchedMs: number,
-  ): void {
-    this.#vectors[entity].set(key, vector);
-    this.counts[entity].stale++;
-    this.#age(fetchedMs);
-  }
-
-  /** Nothing can be had. @param expired whether there is a copy, too old to use */
-  lack(entity: Entity, key: string, expired: boolean): void {
-    this.#vectors[entity].set(key, undefined);
-    if (expired) this.counts[entity].expired++;
-    else this.counts[entity].missing++;
-  }
-
-  #age(fetchedMs: number): void {
-    if (this.nowMs - fetchedMs > this.oldestMs) this.oldestMs = this.nowMs - fetchedMs;
+  count(entity: Entity, status: ReadStatus, { fetchedMs }: Copy): void {
+    this.counts[entity][status]++;
+    if (this.nowMs - fetchedMs > this.oldestMs && status !== "expired")
+      this.oldestMs = this.nowMs - fetchedMs;
   }
 
   /** True when this topic's hash is met for the first time. */
@@ -89,4 +78,10 @@ export class LoadedFeatures implements StateView {
     const before = this.#media.size;
     return this.#media.add(media).size > before;
   }
+}
+
+function byEntity<T>(make: () => T): Readonly<Record<Entity, T>> {
+  const all: Partial<Record<Entity, T>> = {};
+  for (const entity of ENTITIES) all[entity] = make();
+  return all as Record<Entity, T>;
 }

@@ -42,6 +42,13 @@ test("what is cut off, too long, deleted or of another version is no vector", ()
     for (let cut = 0; cut < value.length; cut++)
       expect(unpackValue(value.subarray(0, cut), 9), String(cut)).toBeUndefined();
     expect(unpackValue(Buffer.concat([value, value]), 9)).toBeUndefined();
+    if (vector[0] === 0) {
+      // A bit too many and the bytes for it: slots that the vector does not have.
+      const beyond = Buffer.concat([value, Buffer.alloc(8, 7)]);
+      beyond[HEADER_BYTES + 1] = 0xff;
+      expect(unpackValue(beyond, 9)).toBeUndefined();
+      expect(unpackValue(value, 9)).toEqual(vector);
+    }
     value[0] = 2;
     expect(unpackValue(value, 9)).toBeUndefined();
     expect(readHeader(value)).toBeUndefined();

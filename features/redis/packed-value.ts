@@ -73,10 +73,6 @@ export function packValue(vector: Float64Array | undefined, header: PackedHeader
   return value;
 }
 
-/** Aligned room for the bytes of one vector, whose place in an answer has no alignment. */
-let room = new Uint32Array(1024);
-let roomBytes = new Uint8Array(room.buffer);
-
 /** The vector of `slots` numbers to the bit; undefined for a deleted one and for what is no value of this version and length. */
 export function unpackValue(value: Buffer, slots: number): Float64Array | undefined {
   if (value.length <= HEADER_BYTES || value[0] !== VERSION) return undefined;
@@ -88,26 +84,53 @@ export function unpackValue(value: Buffer, slots: number): Float64Array | undefi
     return vector;
   }
   const bitmap = bitmapBytes(slots);
-  if (value[1] !== FORM.sparse || body < bitmap || body - bitmap > 8 * slots) return undefined;
-  if (8 * slots > roomBytes.length) {
-    room = new Uint32Array(2 * slots);
-    roomBytes = new Uint8Array(room.buffer);
-  }
-  // Byte by byte costs less than a view of some hundred bytes.
-  for (let from = HEADER_BYTES + bitmap, to = 0; from < value.length; from++, to++)
-    roomBytes[to] = value[from] as number;
-  const vector = new Float64Array(slots);
-  const words = new Uint32Array(vector.buffer);
-  let at = 0;
+  if (value[1] !== FORM.sparse || body < bitmap) return undefined;
+  const view = viewOf(value);
+  const end = value.byteOffset + value.length;
+  let at = value.byteOffset + HEADER_BYTES + bitmap;
+  if (slab.length - used < slots) renew(slots);
+  const begin = used;
   for (let b = 0; b < bitmap; b++) {
     let bits = value[HEADER_BYTES + b] as number;
-    for (let word = 16 * b; bits !== 0; bits >>= 1, word += 2) {
+    for (let word = 2 * begin + 16 * b; bits !== 0; bits >>= 1, word += 2) {
       if ((bits & 1) === 0) continue;
-      words[word] = room[at++] as number;
-      words[word + 1] = room[at++] as number;
+      if (at + 8 > end || word >= 2 * (begin + slots)) return discard(begin, slots);
+      slabWords[word] = view.getUint32(at, true);
+      slabWords[word + 1] = view.getUint32(at + 4, true);
+      at += 8;
     }
   }
-  return 4 * at === body - bitmap ? vector : undefined;
+  if (at !== end) return discard(begin, slots);
+  used += slots;
+  return slab.subarray(begin, begin + slots);
 }
 
 const bitmapBytes = (slots: number): number => (slots + 7) >> 3;
+
+/**
+ * Vectors are cut from small buffers: one of its own for each costs more time than its numbers, and a large one would stay as
+ * long as any of its vectors.
+ */
+const SLAB = 512;
+let slab = new Float64Array(0);
+let slabWords = new Uint32Array(0);
+let used = 0;
+
+function renew(slots: number): void {
+  slab = new Float64Array(Math.max(SLAB, slots));
+  slabWords = new Uint32Array(slab.buffer);
+  used = 0;
+}
+
+/** What was begun for a value that is none is wiped: the next vector begins with zeros. */
+function discard(begin: number, slots: number): undefined {
+  slab.fill(0, begin, begin + slots);
+  return undefined;
+}
+
+/** Answers of one read stand in one buffer. */
+let lastView: DataView = new DataView(new ArrayBuffer(0));
+function viewOf(value: Buffer): DataView {
+  if (lastView.buffer !== value.buffer) lastView = new DataView(value.buffer);
+  return lastView;
+}

@@ -7,7 +7,7 @@ import { isCreated, POST } from "../families/post-content.ts";
 import { INTEREST_OFFSETS } from "../reader.ts";
 import { SLOTS } from "../registry.ts";
 import { FeatureKeys } from "./feature-keys.ts";
-import { LoadedFeatures, READ_STATUSES, type ReadStatus } from "./loaded-features.ts";
+import { type Copy, LoadedFeatures, READ_STATUSES, type ReadStatus } from "./loaded-features.ts";
 import { unpackValue } from "./packed-value.ts";
 
 export interface RedisReadsOptions {
@@ -36,17 +36,14 @@ const ENTRY_BYTES = 200;
 /** A second attempt finds a slot that moved or a node that was promoted; more would outlast the request. */
 const ATTEMPTS = 2;
 
-interface Copy {
-  readonly vector: Float64Array | undefined;
-  readonly fetchedMs: number;
-}
-
 /** What a request still has to fetch. */
 interface Wanted {
   readonly entity: Entity;
   readonly key: string;
+  /** Where the request will look. */
+  readonly copy: Copy;
   /** What was fetched earlier. */
-  readonly copy: Copy | undefined;
+  readonly earlier: Copy | undefined;
 }
 
 /** Who asks, and about what. */
@@ -172,13 +169,10 @@ export class RedisFeatureReads {
   /** Takes a fresh copy or notes what is to be fetched. False when this key was asked for before. */
   #need(entity: Entity, key: string, loaded: LoadedFeatures, wanted: Wanted[]): boolean {
     if (loaded.has(entity, key)) return false;
-    const copy = this.#copies[entity].get(key);
-    if (copy !== undefined && loaded.nowMs - copy.fetchedMs < this.#options.freshMs) {
-      loaded.take(entity, key, copy.vector, copy.fetchedMs);
-      return true;
-    }
-    loaded.expect(entity, key);
-    wanted.push({ entity, key, copy });
+    const earlier = this.#copies[entity].get(key);
+    if (earlier !== undefined && loaded.nowMs - earlier.fetchedMs < this.#options.freshMs)
+      loaded.take(entity, key, earlier);
+    else wanted.push({ entity, key, copy: loaded.expect(entity, key), earlier });
     return true;
   }
 
@@ -187,18 +181,18 @@ export class RedisFeatureReads {
     const { staleMs } = this.#options;
     const values = ask ? await this.#values(wanted) : undefined;
     for (let i = 0; i < wanted.length; i++) {
-      const { entity, key, copy } = wanted[i] as Wanted;
+      const { entity, key, copy, earlier } = wanted[i] as Wanted;
       const value = values?.[i];
       if (value === undefined || value instanceof Error) {
         loaded.degraded = true;
-        if (copy !== undefined && loaded.nowMs - copy.fetchedMs <= staleMs)
-          loaded.takeStale(entity, key, copy.vector, copy.fetchedMs);
-        else loaded.lack(entity, key, copy !== undefined);
+        const usable = earlier !== undefined && loaded.nowMs - earlier.fetchedMs <= staleMs;
+        if (usable) copy.vector = earlier.vector;
+        loaded.count(entity, usable ? "stale" : earlier ? "expired" : "missing", earlier ?? copy);
         continue;
       }
-      const vector = value === null ? undefined : unpackValue(value, SLOTS[entity]);
-      this.#copies[entity].set(key, { vector, fetchedMs: loaded.nowMs });
-      loaded.take(entity, key, vector, loaded.nowMs);
+      if (value !== null) copy.vector = unpackValue(value, SLOTS[entity]);
+      this.#copies[entity].set(key, copy);
+      loaded.count(entity, copy.vector === undefined ? "missing" : "present", copy);
     }
     return values !== undefined;
   }

@@ -15,6 +15,7 @@ import { smallWorld } from "../small-world.fixture.ts";
 import { storeContract } from "../store.contract.ts";
 import { RedisFeatureStore, type RedisStoreOptions } from "./redis-store.ts";
 import { removeOtherLayouts } from "./removal.ts";
+import { contentsInMemory, contentsOf } from "./stored-features.fixture.ts";
 
 let spaces = 0;
 
@@ -110,7 +111,7 @@ describe.skipIf(REDIS_MISSING)("on one server (needs redis-server)", () => {
     });
     const second = await open(at, { token: 2 });
     await second.transaction(events.length + 1, (state) => applyEvent(state, gone));
-    expect(await everything(at, 3)).toEqual(contents(state));
+    expect(await contentsOf(at, 3)).toEqual(contentsInMemory(state));
   });
 
   test("the position ends a transaction that Redis refused; opened again, the store goes on", async () => {
@@ -146,7 +147,7 @@ describe.skipIf(REDIS_MISSING)("on one server (needs redis-server)", () => {
       expect(state.get("user", "1")).toBeUndefined();
       state.edit("user", "2").fill(2);
     });
-    expect([...(await everything(at, 6)).keys()]).toEqual(["user 2"]);
+    expect([...(await contentsOf(at, 6)).keys()]).toEqual(["user 2"]);
     expect(await removeOtherLayouts(at)).toBe(2);
     const left = await at.client.keys(`${at.target.prefix}*`);
     expect(left.every((key) => key.includes(LAYOUT_HASH))).toBe(true);
@@ -175,26 +176,3 @@ describe.skipIf(REDIS_MISSING)("on a cluster of three masters (needs redis-serve
       RedisFeatureStore.open({ connection: space(), token: 1, now: () => 1_000 }),
     ));
 });
-
-/** Everything in Redis, by entity and key. */
-async function everything(connection: RedisConnection, token: number) {
-  const store = await RedisFeatureStore.open({ connection, token, now: () => 1_000 });
-  const found = new Map<string, Float64Array>();
-  await store.transaction(store.position + 1, (state) => {
-    found.clear();
-    for (const entity of Object.keys(SLOTS) as (keyof typeof SLOTS)[])
-      for (const key of state.keys(entity)) {
-        const vector = state.get(entity, key);
-        if (vector !== undefined) found.set(`${entity} ${key}`, vector);
-      }
-  });
-  return sorted(found);
-}
-
-const contents = (state: MemoryState): Map<string, Float64Array> =>
-  sorted(
-    new Map(Array.from(state.entries(), ([entity, key, vector]) => [`${entity} ${key}`, vector])),
-  );
-
-const sorted = (map: Map<string, Float64Array>): Map<string, Float64Array> =>
-  new Map([...map].sort(([a], [b]) => (a < b ? -1 : 1)));
