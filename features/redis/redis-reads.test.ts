@@ -39,7 +39,7 @@ describe.skipIf(REDIS_MISSING)("reading features of Redis (needs redis-server)",
   const FEATURE_SETS = [
     ["every feature", FEATURE_NAMES, ID_COLUMNS],
     ["a few of a post and its author", ["post.age_hours", "author.followers"], []],
-    ["what needs topics only", ["topic.click_rate_50d"], ["topic"]],
+    ["what needs topics only", ["topic.impressions_30m"], ["topic"]],
     ["what needs the viewer only", ["user.following"], []],
   ] as const;
   test.each(FEATURE_SETS)(
