@@ -18,6 +18,8 @@ const PIPELINE = 4_096;
 const TOGETHER = 256;
 const ATTEMPTS = 4;
 const FIRST_PAUSE_MS = 20;
+const WAIT_MS = 500;
+const TOO_FEW = new Error("too few replicas have what was written");
 
 type Pipeline = ReturnType<Redis["pipeline"]>;
 
@@ -26,6 +28,7 @@ interface Work {
   readonly keys: readonly string[];
   /** Whether one command takes many keys and answers with an array. */
   readonly together: boolean;
+  readonly writes: boolean;
   /** Adds one command for the keys with these indices; `before` is how it failed before. */
   add(pipeline: Pipeline, indices: readonly number[], before: unknown): void;
 }
@@ -45,13 +48,18 @@ interface Unit {
 export class RedisGroups {
   readonly #client: Redis | Cluster;
   readonly #attempts: number;
+  readonly #replicas: number;
   readonly #slots = new Map<string, number>();
   #refreshing: Promise<void> | undefined;
 
-  /** @param attempts times that a command is sent at most */
-  constructor(client: Redis | Cluster, attempts = ATTEMPTS) {
+  /**
+   * @param attempts times that a command is sent at most
+   * @param replicas of each node that must have what was written, or it has failed; reads do not wait for any
+   */
+  constructor(client: Redis | Cluster, attempts = ATTEMPTS, replicas = 0) {
     this.#client = client;
     this.#attempts = attempts;
+    this.#replicas = replicas;
   }
 
   /** The values of these keys; null where there is none. */
@@ -59,6 +67,7 @@ export class RedisGroups {
     const answers = await this.#each({
       keys,
       together: true,
+      writes: false,
       add: (pipeline, indices) => {
         pipeline.mgetBuffer(indices.map((i) => keys[i] as string));
       },
@@ -79,6 +88,7 @@ export class RedisGroups {
     return this.#each({
       keys,
       together: true,
+      writes: true,
       add: (pipeline, indices, before) => {
         addScript(
           pipeline,
@@ -96,6 +106,7 @@ export class RedisGroups {
     return this.#each({
       keys: commands.map(({ key }) => key),
       together: false,
+      writes: true,
       add: (pipeline, [i], before) => {
         const { key, call, args } = commands[i as number] as KeyCommand;
         if (typeof call === "string") pipeline.callBuffer(call, key, ...args);
@@ -130,7 +141,10 @@ export class RedisGroups {
           if (asking) pipeline.call("asking");
           work.add(pipeline, indices, answers[indices[0] as number]);
         }
+        const waits = work.writes && this.#replicas > 0;
+        if (waits) pipeline.wait(this.#replicas, WAIT_MS);
         const replies = await pipeline.exec().catch((error: Error) => error);
+        const behind = waits && !hasReplicas(replies, this.#replicas) ? TOO_FEW : undefined;
         let place = 0;
         for (const { indices, asking } of units) {
           if (asking) place++;
@@ -139,7 +153,7 @@ export class RedisGroups {
           place++;
           for (let k = 0; k < indices.length; k++)
             answers[indices[k] as number] =
-              error ?? (work.together ? (answer as unknown[])[k] : answer);
+              error ?? behind ?? (work.together ? (answer as unknown[])[k] : answer);
         }
       }),
     );
@@ -222,6 +236,11 @@ export class RedisGroups {
     return this.#refreshing;
   }
 }
+
+const hasReplicas = (
+  replies: readonly (readonly [Error | null, unknown])[] | Error | null,
+  wanted: number,
+): boolean => Array.isArray(replies) && Number(replies.at(-1)?.[1]) >= wanted;
 
 const REMEMBERED_TAGS = 10_000;
 

@@ -1,14 +1,29 @@
+import keySlot from "cluster-key-slot";
 import type { Entity } from "../entities.ts";
 import { LAYOUT_HASH } from "../registry.ts";
 
 /**
- * Keys share so many hash tags, and so many of a cluster's slots: a request's 1,400 keys then go out as some 250 commands,
- * and a batch is written by as many scripts. Masters get equal parts to about √(masters ÷ BUCKETS): a tenth among three, a
- * third among thirty.
+ * Keys share so many hash tags, and so many of a cluster's slots: a request's 1,200 keys then go out as some 250 commands, and
+ * a batch is written by as many scripts. The slots lie evenly, so masters with equal ranges get equal parts.
  */
-const BUCKETS = 256;
-const TAGS = Array.from({ length: BUCKETS }, (_, i) => `{${i.toString(16).padStart(2, "0")}}`);
-const TAG_LENGTH = 4;
+const BUCKETS = 128;
+const SLOTS = 16_384;
+
+const TAGS = evenTags();
+
+/** A tag for each bucket, with a slot in the bucket's part of all slots. */
+function evenTags(): readonly string[] {
+  const tags: string[] = new Array(BUCKETS).fill("");
+  let found = 0;
+  for (let i = 0; found < BUCKETS; i++) {
+    const tag = `{${i.toString(36)}}`;
+    const bucket = Math.floor((keySlot(tag) * BUCKETS) / SLOTS);
+    if (tags[bucket] !== "") continue;
+    tags[bucket] = tag;
+    found++;
+  }
+  return tags;
+}
 
 /** Names of feature state in Redis. The layout is part of each, so a vector of another layout is never read. */
 export class FeatureKeys {
@@ -37,7 +52,8 @@ export class FeatureKeys {
 
   /** The entity's own key. */
   keyOf(entity: Entity, redisKey: string): string {
-    return unescaped(redisKey.slice(this.layout.length + entity.length + 1 + TAG_LENGTH));
+    const tagAt = this.layout.length + entity.length + 1;
+    return unescaped(redisKey.slice(redisKey.indexOf("}", tagAt) + 1));
   }
 }
 

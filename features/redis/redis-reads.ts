@@ -56,8 +56,8 @@ export interface FeatureLoad {
 }
 
 /**
- * Reads feature state on Redis for requests, in at most two rounds: the viewer, posts, authors and pairs; then what hangs on
- * the posts' topics and media and on whom the viewer follows. Copies of this process stand in front. When Redis does not
+ * Reads feature state on Redis for requests, in at most two rounds: the viewer, posts, authors and pairs; and as soon as the
+ * posts are here, what hangs on their topics and media and on whom the viewer follows. Copies of this process stand in front. When Redis does not
  * answer, a request gets what there is here and is told so.
  */
 export class RedisFeatureReads {
@@ -98,15 +98,20 @@ export class RedisFeatureReads {
   /** What a `FeatureReader` looks at for these candidates. Never fails: see `degraded` of what it gives. */
   async load(request: FeatureLoad): Promise<LoadedFeatures> {
     const loaded = new LoadedFeatures(this.#now());
-    const wanted: Wanted[] = [];
-    this.#needFirst(request, loaded, wanted);
-    this.#needSecond(request, loaded, wanted);
-    if (wanted.length > 0) {
-      const answered = await this.#fetch(wanted.splice(0), loaded, true);
-      this.#needSecond(request, loaded, wanted);
-      // Redis that did not answer in the first round is not waited for again.
-      if (wanted.length > 0) await this.#fetch(wanted, loaded, answered);
-    }
+    const first: Wanted[] = [];
+    const authors: Wanted[] = [];
+    const second: Wanted[] = [];
+    this.#needFirst(request, loaded, first);
+    this.#needAuthors(request, loaded, authors);
+    // What is loaded by now needs no answer to be followed.
+    this.#needSecond(request, loaded, first);
+    const posts = this.#fetch(first, loaded, true);
+    // On its way behind the posts: while it is, their topics are asked for.
+    const others = this.#fetch(authors, loaded, true);
+    const answered = await posts;
+    this.#needSecond(request, loaded, second);
+    // Redis that did not answer the first time is not waited for again.
+    await Promise.all([others, this.#fetch(second, loaded, answered)]);
     for (const entity of ENTITIES)
       for (const status of READ_STATUSES)
         this.counts[entity][status] += loaded.counts[entity][status];
@@ -114,7 +119,7 @@ export class RedisFeatureReads {
   }
 
   #needFirst(request: FeatureLoad, loaded: LoadedFeatures, wanted: Wanted[]): void {
-    const { userId, surface, postIds, authorIds } = request;
+    const { userId, surface, postIds } = request;
     const { entities } = this.#options;
     this.#need("global", GLOBAL_KEY, loaded, wanted);
     this.#need("user", userId, loaded, wanted);
@@ -127,7 +132,11 @@ export class RedisFeatureReads {
     if (entities.has("post"))
       for (let i = 0; i < postIds.length; i++)
         this.#need("post", postIds[i] as string, loaded, wanted);
-    const readsPairs = entities.has("user_author");
+  }
+
+  #needAuthors(request: FeatureLoad, loaded: LoadedFeatures, wanted: Wanted[]): void {
+    const { userId, authorIds } = request;
+    const readsPairs = this.#options.entities.has("user_author");
     for (let i = 0; i < authorIds.length; i++) {
       const authorId = authorIds[i] as string;
       if (!this.#need("author", authorId, loaded, wanted) || !readsPairs) continue;
@@ -178,6 +187,7 @@ export class RedisFeatureReads {
 
   /** False when there was no answer in time. */
   async #fetch(wanted: readonly Wanted[], loaded: LoadedFeatures, ask: boolean): Promise<boolean> {
+    if (wanted.length === 0) return true;
     const { staleMs } = this.#options;
     const values = ask ? await this.#values(wanted) : undefined;
     for (let i = 0; i < wanted.length; i++) {

@@ -30,6 +30,8 @@ export interface RedisStoreOptions {
   readonly cacheEntries?: number;
   /** Times that a write is tried before the store gives up; pauses grow to a second. */
   readonly attempts?: number;
+  /** Replicas that must have a write before it counts; none may be lost with a master then. */
+  readonly replicas?: number;
   /** Layout of the keys; another than the registry's only where that is tested. */
   readonly layout?: string;
 }
@@ -45,8 +47,8 @@ const DELETED_FOR_MS = 3_600_000;
 /**
  * The feature store on Redis, written by one owner at a time. A transaction is first written whole as one record, which
  * makes it durable, and then key by key; opening finishes what the last owner left. So a batch is in whole or not at all,
- * however the writer ends, given that Redis keeps what it acknowledged (`appendfsync always`, and a replica in sync where a
- * master may be lost).
+ * however the writer ends, given that Redis keeps what it acknowledged: `appendfsync always`, and where a master may be lost
+ * `replicas: 1`.
  *
  * `change` must be a function of the state alone: it runs again whenever it looked at vectors that had to be fetched.
  * `get` answers from what this writer holds; requests read through `redis-reads.ts`.
@@ -65,7 +67,7 @@ export class RedisFeatureStore implements FeatureStore {
 
   private constructor(options: RedisStoreOptions) {
     this.#options = options;
-    this.#groups = new RedisGroups(options.connection.client);
+    this.#groups = new RedisGroups(options.connection.client, undefined, options.replicas);
     this.#keys = new FeatureKeys(options.connection.target.prefix, options.layout);
     this.#cache = new LRUCache({ max: options.cacheEntries ?? CACHE_ENTRIES });
   }
@@ -145,8 +147,8 @@ export class RedisFeatureStore implements FeatureStore {
   #stage(change: (state: StateEditor) => void): Promise<StagedState> {
     return stageChange(change, {
       held: (entity, key) => this.#cache.get(this.#keys.of(entity, key)),
-      fetch: (wanted) => this.#fetch(wanted),
-      list: (entity) => this.#list(entity),
+      fetch: (wanted) => this.#insist(() => this.#fetch(wanted)),
+      list: (entity) => this.#insist(() => this.#list(entity)),
     });
   }
 
@@ -225,7 +227,7 @@ export class RedisFeatureStore implements FeatureStore {
   }
 
   /** Does what may be done again until it succeeds or the store is closed. */
-  async #insist(work: () => Promise<void>): Promise<void> {
+  async #insist<T>(work: () => Promise<T>): Promise<T> {
     const { attempts = ATTEMPTS } = this.#options;
     for (let attempt = 1; ; attempt++) {
       try {

@@ -28,7 +28,7 @@ import { DEMO_SEED, prepareDemoSpace } from "./demo-space.ts";
 /*
  * Feature hydration of one request: 500 posts, their authors and both pairs with each become the heavy ranker's matrix. From
  * Redis with nothing at hand ("cold"), against the bare reads of the same keys in one round; from copies that are fresh;
- * from LMDB. All take turns within a round, each round on another viewer. Servers are started here and keep nothing on disk.
+ * from LMDB; and from the whole state in memory, which is what making the matrix takes by itself. All take turns within a round, each round on another viewer. Servers are started here and keep nothing on disk.
  */
 const POSTS = 500;
 /** Candidates are of the newest so many, half of them by authors that the viewer has met. */
@@ -80,7 +80,7 @@ async function main(): Promise<void> {
     await fill(many, state);
     await lmdb.replaceAll(1, state.entries());
     const uncached = await LmdbFeatureStore.open(root, 2);
-    const measured = await measure(cases, manifest, single, many, lmdb, uncached);
+    const measured = await measure(cases, manifest, state, single, many, lmdb, uncached);
     const figures = [...measured.figures, ...(await memory(single, state)), writes];
     writeReport("features", { seed: DEMO_SEED, rounds: measured.rounds, figures }, flags.json);
     await single.close();
@@ -160,6 +160,7 @@ const VARIANTS = [
   "cluster_cold",
   "raw_cluster",
   "cached",
+  "memory",
   "lmdb",
   "lmdb_uncached",
 ] as const;
@@ -168,6 +169,7 @@ type Variant = (typeof VARIANTS)[number];
 async function measure(
   cases: readonly Case[],
   model: BundleManifest,
+  state: MemoryState,
   single: RedisConnection,
   many: RedisConnection,
   lmdb: LmdbFeatureStore,
@@ -217,6 +219,7 @@ async function measure(
       cluster_cold: async () => rows(await coldMany.load(request), request),
       raw_cluster: () => pipelined(groups),
       cached: async () => rows(await cached.load(request), request),
+      memory: async () => rows(state, request),
       lmdb: async () => rows(lmdb, request),
       lmdb_uncached: async () => rows(uncached, request),
     };
