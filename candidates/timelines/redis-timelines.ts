@@ -1,5 +1,5 @@
 import type { RedisConnection } from "../../datasets/storage/redis.ts";
-import { type GroupedCommand, runGrouped } from "../../datasets/storage/redis-groups.ts";
+import { type KeyCommand, RedisGroups } from "../../datasets/storage/redis-groups.ts";
 import { memberPost, postMember } from "./post-member.ts";
 import { type TimelineScripts, withTimelineScripts } from "./timeline-scripts.ts";
 import {
@@ -27,6 +27,7 @@ export interface RedisTimelinesOptions {
 /** Timelines as sorted sets in Redis, single or Cluster: one key a user, score = time in ms, member = the post's id. */
 export class RedisTimelines implements TimelineStore {
   readonly #redis: RedisConnection;
+  readonly #groups: RedisGroups;
   readonly #scripts: TimelineScripts;
   readonly #idleMs: number;
   /** User → most entries that the timeline can have; whoever is not here is looked at after the next push. */
@@ -34,22 +35,23 @@ export class RedisTimelines implements TimelineStore {
 
   constructor(redis: RedisConnection, options: RedisTimelinesOptions = { idleMs: 30 * DAY_MS }) {
     this.#redis = redis;
+    this.#groups = new RedisGroups(redis.client);
     this.#scripts = withTimelineScripts(redis);
     this.#idleMs = options.idleMs;
   }
 
   async push(pushes: readonly Push[]): Promise<void> {
-    const commands: GroupedCommand[] = [];
+    const commands: KeyCommand[] = [];
     const users: string[] = [];
     for (const { entry, userIds } of pushes) {
       const member = postMember(entry.postId);
       const score = String(entry.timeMs);
       for (const userId of userIds) {
-        commands.push(["zadd", this.#key(userId), score, member]);
+        commands.push({ key: this.#key(userId), call: "zadd", args: [score, member] });
         users.push(userId);
       }
     }
-    const added = await runGrouped(this.#redis, commands);
+    const added = await this.#all(commands);
     const long = new Set<string>();
     for (let i = 0; i < users.length; i++) {
       const userId = users[i] as string;
@@ -104,7 +106,7 @@ export class RedisTimelines implements TimelineStore {
 
   async remove(removals: readonly Removal[]): Promise<void> {
     const members = new Map<readonly string[], readonly string[]>();
-    const commands: GroupedCommand[] = [];
+    const commands: KeyCommand[] = [];
     for (const { userId, postIds } of removals) {
       if (postIds.length === 0) continue;
       let encoded = members.get(postIds);
@@ -112,17 +114,16 @@ export class RedisTimelines implements TimelineStore {
         encoded = postIds.map(postMember);
         members.set(postIds, encoded);
       }
-      commands.push(["zrem", this.#key(userId), ...encoded]);
+      commands.push({ key: this.#key(userId), call: "zrem", args: encoded });
     }
     // What is counted too high by this is looked at sooner than it need be, and counted anew.
-    await runGrouped(this.#redis, commands);
+    await this.#all(commands);
   }
 
   async forget(userIds: readonly string[]): Promise<void> {
     for (const userId of userIds) this.#counts.delete(userId);
-    await runGrouped(
-      this.#redis,
-      userIds.map((userId) => ["unlink", this.#key(userId)]),
+    await this.#all(
+      userIds.map((userId) => ({ key: this.#key(userId), call: "unlink", args: [] })),
     );
   }
 
@@ -155,6 +156,13 @@ export class RedisTimelines implements TimelineStore {
           );
         }),
       );
+  }
+
+  /** @throws the first command's error that there is */
+  async #all(commands: readonly KeyCommand[]): Promise<unknown[]> {
+    const answers = await this.#groups.run(commands);
+    for (const answer of answers) if (answer instanceof Error) throw answer;
+    return answers;
   }
 
   #key(userId: string): string {

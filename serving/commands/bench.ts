@@ -25,6 +25,10 @@ const BENCHES: Record<string, { program: string; about: string }> = {
     program: "../benches/events",
     about: "durable appends to the event log and the lag of a consumer, on LMDB and on Redis",
   },
+  features: {
+    program: "../benches/features",
+    about: "features of one request from Redis, Cluster and LMDB against bare reads of the same",
+  },
   train: {
     program: "../../training/benches/train",
     about: "training speed, optimiser included, on one and two threads",

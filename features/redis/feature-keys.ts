@@ -1,0 +1,82 @@
+import keySlot from "cluster-key-slot";
+import type { Entity } from "../entities.ts";
+import { LAYOUT_HASH } from "../registry.ts";
+
+/**
+ * Keys share so many hash tags, and so many of a cluster's slots: a request's 1,200 keys then go out as some 250 commands, and
+ * a batch is written by as many scripts. The slots lie evenly, so masters with equal ranges get equal parts.
+ */
+const BUCKETS = 128;
+const SLOTS = 16_384;
+
+const TAGS = evenTags();
+
+/** A tag for each bucket, with a slot in the bucket's part of all slots. */
+function evenTags(): readonly string[] {
+  const tags: string[] = new Array(BUCKETS).fill("");
+  let found = 0;
+  for (let i = 0; found < BUCKETS; i++) {
+    const tag = `{${i.toString(36)}}`;
+    const bucket = Math.floor((keySlot(tag) * BUCKETS) / SLOTS);
+    if (tags[bucket] !== "") continue;
+    tags[bucket] = tag;
+    found++;
+  }
+  return tags;
+}
+
+/** Names of feature state in Redis. The layout is part of each, so a vector of another layout is never read. */
+export class FeatureKeys {
+  /** What the keys of every layout begin with. */
+  readonly every: string;
+  /** What the keys of this layout begin with. */
+  readonly layout: string;
+  /** The batch that is or was last being applied; see `redo-record.ts`. */
+  readonly redo: string;
+
+  /** @param prefix of everything that this Roost keeps in Redis */
+  constructor(prefix: string, layout = LAYOUT_HASH) {
+    this.every = `${prefix}f:`;
+    this.layout = `${this.every}${layout}:`;
+    this.redo = `${this.layout}redo`;
+  }
+
+  /** What the keys of an entity begin with. */
+  entity(entity: Entity): string {
+    return `${this.layout}${entity}:`;
+  }
+
+  of(entity: Entity, key: string): string {
+    return `${this.layout}${entity}:${TAGS[bucket(key)]}${escaped(key)}`;
+  }
+
+  /** The entity's own key. */
+  keyOf(entity: Entity, redisKey: string): string {
+    const tagAt = this.layout.length + entity.length + 1;
+    return unescaped(redisKey.slice(redisKey.indexOf("}", tagAt) + 1));
+  }
+}
+
+/** FNV-1a over UTF-16 units: ids that follow each other fall into different buckets. */
+function bucket(key: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
+  return (hash ^ (hash >>> 8) ^ (hash >>> 16) ^ (hash >>> 24)) & (BUCKETS - 1);
+}
+
+const LONE_SURROGATE = /[\ud800-\udfff]/u;
+
+/** Keys come from requests and may hold halves of surrogate pairs, which UTF-8 cannot tell apart. */
+function escaped(key: string): string {
+  if (!key.includes("\\") && !LONE_SURROGATE.test(key)) return key;
+  return key.replace(/\\|[\ud800-\udfff]/gu, (unit) =>
+    unit === "\\" ? "\\\\" : `\\${unit.charCodeAt(0).toString(16)}`,
+  );
+}
+
+function unescaped(key: string): string {
+  if (!key.includes("\\")) return key;
+  return key.replace(/\\(\\|d[0-9a-f]{3})/g, (_, unit: string) =>
+    unit === "\\" ? "\\" : String.fromCharCode(Number.parseInt(unit, 16)),
+  );
+}

@@ -1,0 +1,211 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Event } from "../../datasets/events.ts";
+import { random } from "../../datasets/random.ts";
+import type { RedisConnection } from "../../datasets/storage/redis.ts";
+import {
+  connectTest,
+  REDIS_MISSING,
+  type RedisServer,
+  startRedis,
+} from "../../datasets/storage/redis-server.fixture.ts";
+import { applyEvent } from "../engine.ts";
+import type { StateView } from "../entities.ts";
+import { MemoryState } from "../memory-store.ts";
+import { FeatureReader } from "../reader.ts";
+import { FEATURE_NAMES, ID_COLUMNS } from "../registry.ts";
+import { smallWorld } from "../small-world.fixture.ts";
+import { readEntities } from "./read-entities.ts";
+import { type FeatureLoad, RedisFeatureReads } from "./redis-reads.ts";
+import { RedisFeatureStore } from "./redis-store.ts";
+
+describe.skipIf(REDIS_MISSING)("reading features of Redis (needs redis-server)", () => {
+  let server: RedisServer;
+  let connection: RedisConnection;
+  let spaces = 0;
+  beforeAll(async () => {
+    server = await startRedis();
+    connection = await connectTest(server.url);
+  });
+  afterAll(async () => {
+    await connection.close();
+    await server.stop();
+  });
+  const space = (): RedisConnection => ({
+    ...connection,
+    target: { ...connection.target, prefix: `r${++spaces}:` },
+  });
+  const back = () => expect.poll(() => connection.client.ping().catch(() => "gone")).toBe("PONG");
+
+  const FEATURE_SETS = [
+    ["every feature", FEATURE_NAMES, ID_COLUMNS],
+    ["a few of a post and its author", ["post.age_hours", "author.followers"], []],
+    ["what needs topics only", ["topic.impressions_30m"], ["topic"]],
+    ["what needs the viewer only", ["user.following"], []],
+  ] as const;
+  test.each(FEATURE_SETS)(
+    "requests get the rows of a state in memory, to the bit, while the log is applied: %s",
+    async (_, features, ids) => {
+      const at = space();
+      const events = smallWorld(51, { impressions: 250, deletions: true });
+      const store = await RedisFeatureStore.open({
+        connection: at,
+        token: 1,
+        now: () => 5,
+        cacheEntries: 64,
+      });
+      const state = new MemoryState();
+      const rnd = random(8, "reads");
+      let now = 0;
+      const entities = readEntities(features, ids);
+      const reads = new RedisFeatureReads(at, () => now, { entities, cacheBytes: 20_000 });
+      const posts = new Map<string, string>();
+      let compared = 0;
+      for (let from = 0; from < events.length; ) {
+        const batch = events.slice(from, from + 1 + rnd.below(60));
+        from += batch.length;
+        for (const event of batch) {
+          applyEvent(state, event);
+          if (event.type === "post_created") posts.set(event.post_id, event.author_id);
+        }
+        await store.transaction(from, (editor) => {
+          for (const event of batch) applyEvent(editor, event);
+        });
+        // Copies of before the batch are not fresh any more.
+        now += 1_000;
+        const request = requestAt(batch.at(-1) as Event, [...posts], rnd.below(13));
+        const loaded = await reads.load(request);
+        expect(loaded.degraded).toBe(false);
+        expect(rows(loaded, request, features, ids)).toEqual(rows(state, request, features, ids));
+        compared++;
+      }
+      expect(compared).toBeGreaterThan(10);
+    },
+  );
+
+  test("a copy is fresh for a second, then fetched again; each value says what it is", async () => {
+    const at = space();
+    const store = await RedisFeatureStore.open({ connection: at, token: 1, now: () => 5 });
+    const put = (position: number, value: number) =>
+      store.transaction(position, (state) => state.edit("post", "7").fill(value));
+    await put(1, 1);
+    let now = 10_000;
+    const reads = new RedisFeatureReads(at, () => now);
+    const load = () => reads.load({ userId: "1", postIds: ["7", "8"], authorIds: ["3"] });
+    const first = await load();
+    expect(first.counts.post).toEqual({ present: 1, missing: 1, stale: 0, expired: 0 });
+    expect(first.counts.user_author).toEqual({ present: 0, missing: 2, stale: 0, expired: 0 });
+    expect(first.oldestMs).toBe(0);
+    await put(2, 2);
+    now += 999;
+    const second = await load();
+    expect(second.get("post", "7")?.[0]).toBe(1);
+    expect(second.oldestMs).toBe(999);
+    now += 1;
+    const third = await load();
+    expect(third.get("post", "7")?.[0]).toBe(2);
+    // What was loaded stays as it was.
+    expect(first.get("post", "7")?.[0]).toBe(1);
+    expect(third.oldestMs).toBe(0);
+    expect(reads.counts.post).toEqual({ present: 3, missing: 3, stale: 0, expired: 0 });
+  });
+
+  test("when Redis is gone a request gets the copies there are, up to a minute old, and is told so; then Redis again", async () => {
+    const at = space();
+    let now = 10_000;
+    const reads = new RedisFeatureReads(at, () => now);
+    const load = (postId: string) => reads.load({ userId: "1", postIds: [postId], authorIds: [] });
+    const fill = async (token: number, value: number) => {
+      const store = await RedisFeatureStore.open({ connection: at, token, now: () => 5 });
+      await store.transaction(1, (state) => state.edit("post", "7").fill(value));
+    };
+    await fill(1, 1);
+    await load("7");
+    await server.kill();
+    now += 1_000;
+    const stale = await load("7");
+    expect(stale.degraded).toBe(true);
+    expect(stale.get("post", "7")?.[0]).toBe(1);
+    expect(stale.counts.post).toEqual({ present: 0, missing: 0, stale: 1, expired: 0 });
+    expect(stale.oldestMs).toBe(1_000);
+    const unknown = await load("8");
+    expect(unknown.degraded).toBe(true);
+    expect(unknown.counts.post).toEqual({ present: 0, missing: 1, stale: 0, expired: 0 });
+    now += 59_000;
+    expect((await load("7")).counts.post.stale).toBe(1);
+    now += 1;
+    const expired = await load("7");
+    expect(expired.get("post", "7")).toBeUndefined();
+    expect(expired.counts.post).toEqual({ present: 0, missing: 0, stale: 0, expired: 1 });
+    await server.restart();
+    await back();
+    await fill(2, 2);
+    const again = await load("7");
+    expect(again.degraded).toBe(false);
+    expect(again.get("post", "7")?.[0]).toBe(2);
+  });
+
+  test("a Redis that hangs is waited for once, up to the time that is given", async () => {
+    const at = space();
+    const store = await RedisFeatureStore.open({ connection: at, token: 1, now: () => 5 });
+    const events = smallWorld(51, { impressions: 20 });
+    await store.transaction(1, (state) => {
+      for (const event of events) applyEvent(state, event);
+    });
+    let now = 10_000;
+    const reads = new RedisFeatureReads(at, () => now, { timeoutMs: 150 });
+    const request = requestAt(
+      events.at(-1) as Event,
+      events.flatMap((e) => (e.type === "post_created" ? [[e.post_id, e.author_id]] : [])),
+      3,
+    );
+    const before = await reads.load(request);
+    server.pause();
+    try {
+      now += 2_000;
+      const loaded = await reads.load(request);
+      expect(loaded.degraded).toBe(true);
+      expect(rows(loaded, request, FEATURE_NAMES, ID_COLUMNS)).toEqual(
+        rows(before, request, FEATURE_NAMES, ID_COLUMNS),
+      );
+      expect(loaded.counts.post.present).toBe(0);
+      expect(loaded.counts.topic.stale).toBe(before.counts.topic.present);
+    } finally {
+      server.resume();
+    }
+    await back();
+    expect((await reads.load(request)).degraded).toBe(false);
+  });
+});
+
+/** The request of some viewer for all posts, at the moment of an event. */
+function requestAt(
+  { time_ms }: Event,
+  posts: readonly (readonly string[])[],
+  viewer: number,
+): FeatureLoad & { nowMs: number; authorOf: readonly string[] } {
+  const authorOf = posts.map(([, author]) => author as string);
+  return {
+    userId: String(1 + viewer),
+    nowMs: time_ms,
+    surface: "home",
+    postIds: posts.map(([id]) => id as string),
+    authorOf,
+    authorIds: authorOf,
+  };
+}
+
+function rows(
+  view: StateView,
+  request: ReturnType<typeof requestAt>,
+  features: readonly string[],
+  ids: readonly (typeof ID_COLUMNS)[number][],
+): string {
+  const { postIds, authorOf } = request;
+  const reader = new FeatureReader(features, ids);
+  const matrix = new Float32Array(postIds.length * features.length);
+  const hashes = new Uint32Array(postIds.length * ids.length);
+  reader.begin(view, { userId: request.userId, nowMs: request.nowMs, surface: "home" });
+  for (let row = 0; row < postIds.length; row++)
+    reader.row(postIds[row] as string, authorOf[row], matrix, hashes, row);
+  return `${Buffer.from(matrix.buffer).toString("base64")} ${hashes.join(",")}`;
+}

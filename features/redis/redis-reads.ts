@@ -1,0 +1,223 @@
+import { LRUCache } from "lru-cache";
+import type { RedisConnection } from "../../datasets/storage/redis.ts";
+import { RedisGroups } from "../../datasets/storage/redis-groups.ts";
+import { ENTITIES, type Entity, GLOBAL_KEY, pairKey, TOPICS_PER_POST } from "../entities.ts";
+import { eachFollow } from "../families/follow-list.ts";
+import { isCreated, POST } from "../families/post-content.ts";
+import { INTEREST_OFFSETS } from "../reader.ts";
+import { SLOTS } from "../registry.ts";
+import { FeatureKeys } from "./feature-keys.ts";
+import { type Copy, LoadedFeatures, READ_STATUSES, type ReadStatus } from "./loaded-features.ts";
+import { unpackValue } from "./packed-value.ts";
+
+export interface RedisReadsOptions {
+  /** How long a copy counts as fresh: what a request reads is at most this much behind. */
+  readonly freshMs?: number;
+  /** How long a copy may stand in for what cannot be fetched. */
+  readonly staleMs?: number;
+  /** How long a request waits for Redis in each of its two rounds; the answers that come later are not used. */
+  readonly timeoutMs?: number;
+  /** Bytes of vectors that are kept of each of the entities. */
+  readonly cacheBytes?: number;
+  /** Entities that the models' features look at; see `readEntities`. */
+  readonly entities?: ReadonlySet<Entity>;
+}
+
+/** Counts of likes are shown within a second; a feature that lags as much moves no ranking. */
+const FRESH_MS = 1_000;
+/** A minute bridges a fail-over or a restart of Redis; signals older than that mislead about what is new. */
+const STALE_MS = 60_000;
+/** Some twenty times what a healthy Redis takes, and a small part of a request's deadline. */
+const TIMEOUT_MS = 100;
+/** Some 20,000 posts or 50,000 user–author pairs; twelve entities of this. */
+const CACHE_BYTES = 16_000_000;
+/** What an entry costs beside its numbers. */
+const ENTRY_BYTES = 200;
+/** A second attempt finds a slot that moved or a node that was promoted; more would outlast the request. */
+const ATTEMPTS = 2;
+
+/** What a request still has to fetch. */
+interface Wanted {
+  readonly entity: Entity;
+  readonly key: string;
+  /** Where the request will look. */
+  readonly copy: Copy;
+  /** What was fetched earlier. */
+  readonly earlier: Copy | undefined;
+}
+
+/** Who asks, and about what. */
+export interface FeatureLoad {
+  readonly userId: string;
+  readonly surface?: string;
+  readonly postIds: readonly string[];
+  /** The posts' authors, in any order and number; those that are not known are left out. */
+  readonly authorIds: readonly string[];
+}
+
+/**
+ * Reads feature state on Redis for requests, in at most two rounds: the viewer, posts, authors and pairs; and as soon as the
+ * posts are here, what hangs on their topics and media and on whom the viewer follows. Copies of this process stand in front. When Redis does not
+ * answer, a request gets what there is here and is told so.
+ */
+export class RedisFeatureReads {
+  /** Values read so far, by entity and what they were. */
+  readonly counts = Object.fromEntries(
+    ENTITIES.map((entity) => [
+      entity,
+      Object.fromEntries(READ_STATUSES.map((status) => [status, 0])),
+    ]),
+  ) as Readonly<Record<Entity, Record<ReadStatus, number>>>;
+  readonly #groups: RedisGroups;
+  readonly #keys: FeatureKeys;
+  readonly #now: () => number;
+  readonly #options: Required<Omit<RedisReadsOptions, "cacheBytes">>;
+  readonly #copies: Readonly<Record<Entity, LRUCache<string, Copy>>>;
+
+  /** @param now the clock that the age of copies is told by */
+  constructor(connection: RedisConnection, now: () => number, options: RedisReadsOptions = {}) {
+    this.#groups = new RedisGroups(connection.client, ATTEMPTS);
+    this.#keys = new FeatureKeys(connection.target.prefix);
+    this.#now = now;
+    const { cacheBytes = CACHE_BYTES, ...others } = options;
+    this.#options = {
+      freshMs: FRESH_MS,
+      staleMs: STALE_MS,
+      timeoutMs: TIMEOUT_MS,
+      entities: new Set(ENTITIES),
+      ...others,
+    };
+    this.#copies = Object.fromEntries(
+      ENTITIES.map((entity) => {
+        const max = Math.ceil(cacheBytes / (ENTRY_BYTES + 8 * SLOTS[entity]));
+        return [entity, new LRUCache<string, Copy>({ max })];
+      }),
+    ) as Record<Entity, LRUCache<string, Copy>>;
+  }
+
+  /** What a `FeatureReader` looks at for these candidates. Never fails: see `degraded` of what it gives. */
+  async load(request: FeatureLoad): Promise<LoadedFeatures> {
+    const loaded = new LoadedFeatures(this.#now());
+    const first: Wanted[] = [];
+    const authors: Wanted[] = [];
+    const second: Wanted[] = [];
+    this.#needFirst(request, loaded, first);
+    this.#needAuthors(request, loaded, authors);
+    // What is loaded by now needs no answer to be followed.
+    this.#needSecond(request, loaded, first);
+    const posts = this.#fetch(first, loaded, true);
+    // On its way behind the posts: while it is, their topics are asked for.
+    const others = this.#fetch(authors, loaded, true);
+    const answered = await posts;
+    this.#needSecond(request, loaded, second);
+    // Redis that did not answer the first time is not waited for again.
+    await Promise.all([others, this.#fetch(second, loaded, answered)]);
+    for (const entity of ENTITIES)
+      for (const status of READ_STATUSES)
+        this.counts[entity][status] += loaded.counts[entity][status];
+    return loaded;
+  }
+
+  #needFirst(request: FeatureLoad, loaded: LoadedFeatures, wanted: Wanted[]): void {
+    const { userId, surface, postIds } = request;
+    const { entities } = this.#options;
+    this.#need("global", GLOBAL_KEY, loaded, wanted);
+    this.#need("user", userId, loaded, wanted);
+    if (entities.has("user_follows")) this.#need("user_follows", userId, loaded, wanted);
+    if (surface !== undefined) {
+      if (entities.has("surface")) this.#need("surface", surface, loaded, wanted);
+      if (entities.has("user_surface"))
+        this.#need("user_surface", pairKey(userId, surface), loaded, wanted);
+    }
+    if (entities.has("post"))
+      for (let i = 0; i < postIds.length; i++)
+        this.#need("post", postIds[i] as string, loaded, wanted);
+  }
+
+  #needAuthors(request: FeatureLoad, loaded: LoadedFeatures, wanted: Wanted[]): void {
+    const { userId, authorIds } = request;
+    const readsPairs = this.#options.entities.has("user_author");
+    for (let i = 0; i < authorIds.length; i++) {
+      const authorId = authorIds[i] as string;
+      if (!this.#need("author", authorId, loaded, wanted) || !readsPairs) continue;
+      this.#need("user_author", pairKey(userId, authorId), loaded, wanted);
+      this.#need("user_author", pairKey(authorId, userId), loaded, wanted);
+    }
+  }
+
+  /** Of what is loaded by now: authors that the viewer follows, and what the posts' topics and media are the keys of. */
+  #needSecond(request: FeatureLoad, loaded: LoadedFeatures, wanted: Wanted[]): void {
+    const { userId, postIds } = request;
+    const { entities } = this.#options;
+    const follows = loaded.get("user_follows", userId);
+    if (follows !== undefined)
+      eachFollow(follows, INTEREST_OFFSETS.followList, (id) => {
+        this.#need("author", id, loaded, wanted);
+      });
+    const readsTopics = entities.has("topic") || entities.has("user_topic");
+    if (!readsTopics && !entities.has("user_media")) return;
+    for (let i = 0; i < postIds.length; i++) {
+      const post = loaded.get("post", postIds[i] as string);
+      if (!isCreated(post)) continue;
+      const media = post[POST.media] as number;
+      if (loaded.meetsMedia(media) && entities.has("user_media"))
+        this.#need("user_media", pairKey(userId, String(media)), loaded, wanted);
+      if (!readsTopics) continue;
+      for (let t = 0; t < TOPICS_PER_POST; t++) {
+        const topic = post[POST.topics + 2 * t] as number;
+        if (topic === 0) break;
+        if (!loaded.meetsTopic(topic)) continue;
+        const key = String(topic);
+        if (entities.has("topic")) this.#need("topic", key, loaded, wanted);
+        if (entities.has("user_topic"))
+          this.#need("user_topic", pairKey(userId, key), loaded, wanted);
+      }
+    }
+  }
+
+  /** Takes a fresh copy or notes what is to be fetched. False when this key was asked for before. */
+  #need(entity: Entity, key: string, loaded: LoadedFeatures, wanted: Wanted[]): boolean {
+    if (loaded.has(entity, key)) return false;
+    const earlier = this.#copies[entity].get(key);
+    if (earlier !== undefined && loaded.nowMs - earlier.fetchedMs < this.#options.freshMs)
+      loaded.take(entity, key, earlier);
+    else wanted.push({ entity, key, copy: loaded.expect(entity, key), earlier });
+    return true;
+  }
+
+  /** False when there was no answer in time. */
+  async #fetch(wanted: readonly Wanted[], loaded: LoadedFeatures, ask: boolean): Promise<boolean> {
+    if (wanted.length === 0) return true;
+    const { staleMs } = this.#options;
+    const values = ask ? await this.#values(wanted) : undefined;
+    for (let i = 0; i < wanted.length; i++) {
+      const { entity, key, copy, earlier } = wanted[i] as Wanted;
+      const value = values?.[i];
+      if (value === undefined || value instanceof Error) {
+        loaded.degraded = true;
+        const usable = earlier !== undefined && loaded.nowMs - earlier.fetchedMs <= staleMs;
+        if (usable) copy.vector = earlier.vector;
+        loaded.count(entity, usable ? "stale" : earlier ? "expired" : "missing", earlier ?? copy);
+        continue;
+      }
+      if (value !== null) copy.vector = unpackValue(value, SLOTS[entity]);
+      this.#copies[entity].set(key, copy);
+      loaded.count(entity, copy.vector === undefined ? "missing" : "present", copy);
+    }
+    return values !== undefined;
+  }
+
+  /** Undefined when there was no answer in time. */
+  async #values(wanted: readonly Wanted[]): Promise<(Buffer | null | Error)[] | undefined> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<undefined>((resolve) => {
+      timer = setTimeout(() => resolve(undefined), this.#options.timeoutMs);
+    });
+    const keys = wanted.map(({ entity, key }) => this.#keys.of(entity, key));
+    try {
+      return await Promise.race([this.#groups.getAll(keys), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
