@@ -7,10 +7,11 @@ import { DEDUPLICATION_WINDOW_MS } from "./event-log.ts";
 import { APPEND_SCRIPT } from "./stream-scripts.ts";
 
 /** How long a server that refuses for the moment (a slot on its way, a replica becoming master) is asked again. */
-const PATIENCE_MS = 2_000;
-const REFUSED_PAUSE_MS = 25;
+export const PATIENCE_MS = 2_000;
+export const REFUSED_PAUSE_MS = 25;
 /** Clear refusals: nothing was done, and soon the answer may be another. */
-const REFUSED = /^(MOVED|ASK|TRYAGAIN|NOSCRIPT|LOADING|CLUSTERDOWN|READONLY|MASTERDOWN)\b/;
+export const REFUSED =
+  /^(MOVED|ASK|TRYAGAIN|NOSCRIPT|LOADING|CLUSTERDOWN|READONLY|MASTERDOWN|UNBLOCKED)\b/;
 // The caller's clock decides; this one only bounds memory, and leaves room for a clock that lags.
 const ID_EXPIRY_MS = 2 * DEDUPLICATION_WINDOW_MS;
 /** What is sent at once, in characters of records: a reply is not to wait for megabytes of others. */

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Event } from "../events.ts";
 import type { RedisConnection } from "../storage/redis.ts";
@@ -11,7 +14,9 @@ import {
   startRedisCluster,
 } from "../storage/redis-server.fixture.ts";
 import { eventLogContract } from "./event-log.contract.ts";
+import { followLog } from "./reader.ts";
 import { openRedisEventLog, type RedisEventLogOptions } from "./redis-event-log.ts";
+import { SegmentRoller } from "./roller.ts";
 
 const follow = (time_ms: number, event_id?: string): Event => ({
   type: "follow",
@@ -103,6 +108,39 @@ describe.skipIf(REDIS_MISSING)("on one server (needs redis-server)", () => {
     await log.trim(2);
     expect(await log.append([follow(4, "d")], 0)).toEqual([{ seq: 4, duplicate: false }]);
     await log.close();
+  });
+
+  test("rolled into segments while it is appended to, a bounded log is followed without a gap", async () => {
+    const dir = mkdtempSync(path.join(tmpdir(), "roost-redis-segments-"));
+    const prefix = `t${spaces++}:`;
+    const log = await openRedisEventLog(at(prefix), { maxLength: 100 });
+    const elsewhere = await openRedisEventLog(at(prefix));
+    const roller = new SegmentRoller({ log, dir, rowsPerSegment: 30 });
+    const stop = new AbortController();
+    const seen: number[] = [];
+    const following = (async () => {
+      const places = { segments: dir, log: elsewhere };
+      for await (const events of followLog(places, 1, stop.signal))
+        for (const { seq } of events) seen.push(seq);
+    })();
+    try {
+      for (let i = 0; i < 30; i++) {
+        await log.append(
+          Array.from({ length: 20 }, (_, k) => follow(i, `${i}-${k}`)),
+          i,
+        );
+        await roller.roll(i);
+      }
+      await expect.poll(() => seen.length, { timeout: 10_000 }).toBe(600);
+      stop.abort();
+      await following;
+      expect(seen).toEqual(Array.from({ length: 600 }, (_, i) => i + 1));
+      expect(log.firstSeq()).toBe(601);
+    } finally {
+      stop.abort();
+      await Promise.all([log.close(), elsewhere.close()]);
+      rmSync(dir, { recursive: true, force: true });
+    }
   });
 
   test("a batch of a thousand is added whole, one more is refused", async () => {

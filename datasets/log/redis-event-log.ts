@@ -9,7 +9,14 @@ import {
   readDurability,
 } from "../storage/redis-durability.ts";
 import type { AppendResult, EventLog } from "./event-log.ts";
-import { lostEvents, RedisAppender, unavailable } from "./redis-appender.ts";
+import {
+  lostEvents,
+  PATIENCE_MS,
+  REFUSED,
+  REFUSED_PAUSE_MS,
+  RedisAppender,
+  unavailable,
+} from "./redis-appender.ts";
 import { SeqWaiters } from "./seq-waiters.ts";
 import { decodeRecord, encodeRecord, eventIdKey } from "./stored-record.ts";
 import { BOUNDS_SCRIPT, START_SCRIPT } from "./stream-scripts.ts";
@@ -39,6 +46,11 @@ export interface RedisEventLogOptions {
   readonly replicaRequired?: boolean;
 }
 
+/**
+ * `append` takes at most 1,000 events, and `LOG_FULL`, `NOT_REPLICATED` or `REDIS_UNAVAILABLE` ask for the same events
+ * again, later. Only after the last two may they have been added already, which their event ids make harmless. `BAD_STORE`
+ * ends this log: Redis has lost events that were acknowledged.
+ */
 export interface RedisEventLog extends EventLog {
   /** What an acknowledgement is worth on the server that held the partition when the log was opened. */
   readonly durability: RedisDurability;
@@ -105,22 +117,32 @@ class RedisStreamLog implements RedisEventLog {
   }
 
   async open(startAfterSeq: number): Promise<void> {
-    const client = await this.#listener.client();
-    this.durability = await readDurability(client);
-    await client
-      .eval(START_SCRIPT, 2, this.#logKey, this.#counterKey, startAfterSeq)
-      .catch((error: Error) => {
-        const [word, last] = error.message.split(" ");
-        if (word !== "LOGBEHIND") throw error;
-        throw new RoostError(
-          "BAD_STORE",
-          `the log ends at seq ${last} and is not rolled, but segments end at ${startAfterSeq}`,
-        );
-      });
+    this.durability = await readDurability(await this.#listener.client());
+    await this.#ask(START_SCRIPT, startAfterSeq).catch((error: Error) => {
+      const [word, last] = error.message.split(" ");
+      if (word !== "LOGBEHIND") throw error;
+      throw new RoostError(
+        "BAD_STORE",
+        `the log ends at seq ${last} and is not rolled, but segments end at ${startAfterSeq}`,
+      );
+    });
     await this.#confirm();
-    const bounds = await client.eval(BOUNDS_SCRIPT, 2, this.#logKey, this.#counterKey);
-    this.#begins(beginningOf(bounds as Bounds));
+    this.#begins(beginningOf((await this.#ask(BOUNDS_SCRIPT)) as Bounds));
     void this.#follow();
+  }
+
+  /** Runs a script where the partition is, though it be on its way to another server. */
+  async #ask(script: string, ...args: number[]): Promise<unknown> {
+    for (const until = performance.now() + PATIENCE_MS; ; ) {
+      const client = await this.#listener.client();
+      try {
+        return await client.eval(script, 2, this.#logKey, this.#counterKey, ...args);
+      } catch (error) {
+        if (!REFUSED.test((error as Error).message) || performance.now() > until) throw error;
+        this.#listener.moved();
+        await delay(REFUSED_PAUSE_MS);
+      }
+    }
   }
 
   async append(events: readonly Event[], nowMs: number): Promise<AppendResult[]> {
@@ -243,7 +265,7 @@ class RedisStreamLog implements RedisEventLog {
     ];
     const error = blocked ?? unread;
     if (error) {
-      if (/^(MOVED|ASK|READONLY|UNBLOCKED)/.test(error.message)) this.#listener.moved();
+      if (REFUSED.test(error.message)) this.#listener.moved();
       throw error;
     }
     const [last] = bounds;

@@ -27,7 +27,7 @@ const SEED = 1;
 /** Events made beforehand; beyond them only the id is new. */
 const DIFFERENT = 20_000;
 const FSYNCS = 100;
-const WARM_UP_S = 1;
+const WARM_UP_MS = 1_000;
 
 const USAGE =
   "usage: roost bench events [--rounds N (5)] [--seconds N (2)] [--batch N (100)] [--concurrency N (16)] [--load FRACTION (0.5)] [--json]";
@@ -156,8 +156,8 @@ async function measure(stores: readonly Store[]) {
   const append = (store: Store) => () => store.log.append(events(BATCH), Date.now());
   const raw = (store: Store) => () => store.raw(records(BATCH).map(encodeRecord));
   for (const store of stores) {
-    await saturate(append(store), WARM_UP_S * 1_000);
-    await saturate(raw(store), WARM_UP_S * 1_000);
+    await saturate(append(store), Math.min(WARM_UP_MS, BLOCK_MS));
+    await saturate(raw(store), Math.min(WARM_UP_MS, BLOCK_MS));
   }
   const rounds: Round[] = [];
   const lags = new Map<Store["name"], number[]>();
