@@ -21,6 +21,10 @@ const BENCHES: Record<string, { program: string; about: string }> = {
     program: "../benches/ann",
     about: "recall, latency and upkeep of the vector index against raw hnswlib",
   },
+  fanout: {
+    program: "../benches/fanout",
+    about: "posts into followers' timelines on a Redis of its own, against raw pipelined ZADD",
+  },
   train: {
     program: "../../training/benches/train",
     about: "training speed, optimiser included, on one and two threads",
