@@ -29,6 +29,10 @@ const BENCHES: Record<string, { program: string; about: string }> = {
     program: "../benches/features",
     about: "features of one request from Redis, Cluster and LMDB against bare reads of the same",
   },
+  fanout: {
+    program: "../benches/fanout",
+    about: "posts into followers' timelines on a Redis of its own, against raw pipelined ZADD",
+  },
   train: {
     program: "../../training/benches/train",
     about: "training speed, optimiser included, on one and two threads",
