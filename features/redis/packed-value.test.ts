@@ -1,6 +1,5 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { FeatureKeys } from "./feature-keys.ts";
 import { HEADER_BYTES, packValue, readHeader, retoken, unpackValue } from "./packed-value.ts";
 import { decodeRedo, encodeDropping, encodeRedo } from "./redo-record.ts";
 
@@ -78,23 +77,4 @@ test("a batch comes back as it was written, and is not one when cut off", () => 
     dropping: true,
     entries: [],
   });
-});
-
-test("every key has a name of its own that says it again", () => {
-  const keys = new FeatureKeys("p:");
-  const names = new Map<string, string>();
-  const unit = fc.oneof(
-    fc.integer({ min: 0, max: 0xffff }),
-    fc.constantFrom(0x5c, 0xd800, 0xdc00, 0x64, 0x38, 0x30),
-  );
-  const any = fc.array(unit, { maxLength: 12 }).map((codes) => String.fromCharCode(...codes));
-  fc.assert(
-    fc.property(any, (key) => {
-      const name = Buffer.from(keys.of("surface", key)).toString();
-      expect(keys.keyOf("surface", name)).toBe(key);
-      expect(names.get(name) ?? key).toBe(key);
-      names.set(name, key);
-    }),
-    { numRuns: 2_000 },
-  );
 });

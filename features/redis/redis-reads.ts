@@ -36,14 +36,19 @@ const ENTRY_BYTES = 200;
 /** A second attempt finds a slot that moved or a node that was promoted; more would outlast the request. */
 const ATTEMPTS = 2;
 
+/** A place of the cache. Another copy is put into it, which costs less than into the cache; requests keep the one they took. */
+interface Place {
+  copy: Copy;
+}
+
 /** What a request still has to fetch. */
 interface Wanted {
   readonly entity: Entity;
   readonly key: string;
   /** Where the request will look. */
   readonly copy: Copy;
-  /** What was fetched earlier. */
-  readonly earlier: Copy | undefined;
+  /** Where what was fetched earlier is. */
+  readonly place: Place | undefined;
 }
 
 /** Who asks, and about what. */
@@ -72,7 +77,7 @@ export class RedisFeatureReads {
   readonly #keys: FeatureKeys;
   readonly #now: () => number;
   readonly #options: Required<Omit<RedisReadsOptions, "cacheBytes">>;
-  readonly #copies: Readonly<Record<Entity, LRUCache<string, Copy>>>;
+  readonly #places: Readonly<Record<Entity, LRUCache<string, Place>>>;
 
   /** @param now the clock that the age of copies is told by */
   constructor(connection: RedisConnection, now: () => number, options: RedisReadsOptions = {}) {
@@ -87,12 +92,12 @@ export class RedisFeatureReads {
       entities: new Set(ENTITIES),
       ...others,
     };
-    this.#copies = Object.fromEntries(
+    this.#places = Object.fromEntries(
       ENTITIES.map((entity) => {
         const max = Math.ceil(cacheBytes / (ENTRY_BYTES + 8 * SLOTS[entity]));
-        return [entity, new LRUCache<string, Copy>({ max })];
+        return [entity, new LRUCache<string, Place>({ max })];
       }),
-    ) as Record<Entity, LRUCache<string, Copy>>;
+    ) as Record<Entity, LRUCache<string, Place>>;
   }
 
   /** What a `FeatureReader` looks at for these candidates. Never fails: see `degraded` of what it gives. */
@@ -178,10 +183,10 @@ export class RedisFeatureReads {
   /** Takes a fresh copy or notes what is to be fetched. False when this key was asked for before. */
   #need(entity: Entity, key: string, loaded: LoadedFeatures, wanted: Wanted[]): boolean {
     if (loaded.has(entity, key)) return false;
-    const earlier = this.#copies[entity].get(key);
-    if (earlier !== undefined && loaded.nowMs - earlier.fetchedMs < this.#options.freshMs)
-      loaded.take(entity, key, earlier);
-    else wanted.push({ entity, key, copy: loaded.expect(entity, key), earlier });
+    const place = this.#places[entity].get(key);
+    if (place !== undefined && loaded.nowMs - place.copy.fetchedMs < this.#options.freshMs)
+      loaded.take(entity, key, place.copy);
+    else wanted.push({ entity, key, copy: loaded.expect(entity, key), place });
     return true;
   }
 
@@ -191,17 +196,19 @@ export class RedisFeatureReads {
     const { staleMs } = this.#options;
     const values = ask ? await this.#values(wanted) : undefined;
     for (let i = 0; i < wanted.length; i++) {
-      const { entity, key, copy, earlier } = wanted[i] as Wanted;
+      const { entity, key, copy, place } = wanted[i] as Wanted;
       const value = values?.[i];
       if (value === undefined || value instanceof Error) {
         loaded.degraded = true;
+        const earlier = place?.copy;
         const usable = earlier !== undefined && loaded.nowMs - earlier.fetchedMs <= staleMs;
         if (usable) copy.vector = earlier.vector;
         loaded.count(entity, usable ? "stale" : earlier ? "expired" : "missing", earlier ?? copy);
         continue;
       }
       if (value !== null) copy.vector = unpackValue(value, SLOTS[entity]);
-      this.#copies[entity].set(key, copy);
+      if (place === undefined) this.#places[entity].set(key, { copy });
+      else if (copy.fetchedMs >= place.copy.fetchedMs) place.copy = copy;
       loaded.count(entity, copy.vector === undefined ? "missing" : "present", copy);
     }
     return values !== undefined;

@@ -28,22 +28,25 @@ import { DEMO_SEED, prepareDemoSpace } from "./demo-space.ts";
 /*
  * Feature hydration of one request: 500 posts, their authors and both pairs with each become the heavy ranker's matrix. From
  * Redis with nothing at hand ("cold"), against the bare reads of the same keys in one round; from copies that are fresh;
- * from LMDB; and from the whole state in memory, which is what making the matrix takes by itself. All take turns within a round, each round on another viewer. Servers are started here and keep nothing on disk.
+ * from LMDB; and from the whole state in memory, which is what making the matrix takes by itself. All take turns, in blocks of viewers. Servers are started here and keep nothing on disk.
  */
 const POSTS = 500;
 /** Candidates are of the newest so many, half of them by authors that the viewer has met. */
 const RECENT = 20_000;
-const WARM_UP = 20;
+/** Calls of one kind in a row. */
+const BLOCK = 20;
+/** The first is for warming up. */
+const PASSES = 4;
 const PUTS = 4_000;
 const SAMPLED = 500;
 
-const USAGE = "usage: roost bench features [--rounds N (200)] [--data-dir DIR (.roost)] [--json]";
+const USAGE = "usage: roost bench features [--viewers N (100)] [--data-dir DIR (.roost)] [--json]";
 
 const { values: flags } = parseArgs({
   options: {
     help: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
-    rounds: { type: "string", default: "200" },
+    viewers: { type: "string", default: "100" },
     "data-dir": { type: "string", default: process.env.ROOST_DATA_DIR ?? ".roost" },
   },
 });
@@ -108,7 +111,7 @@ async function world(space: string): Promise<{ state: MemoryState; cases: Case[]
     }
   const recent = posts.slice(-RECENT);
   const rnd = random(DEMO_SEED, "bench features");
-  const cases = [...viewers].slice(0, WARM_UP + Number(flags.rounds)).map((userId): Case => {
+  const cases = [...viewers].slice(0, Number(flags.viewers)).map((userId): Case => {
     const met = recent.filter(
       ({ author }) => state.get("user_author", `${userId}|${author}`) !== undefined,
     );
@@ -151,6 +154,13 @@ async function fill(connection: RedisConnection, state: MemoryState): Promise<Fi
     });
   const perS = entries.length / ((performance.now() - startedAt) / 1000);
   return figure("redis_vectors_written_per_s", perS, "vectors/s");
+}
+
+interface Prepared {
+  readonly request: Case;
+  readonly names: readonly string[];
+  readonly groups: readonly (readonly [Redis, readonly string[]])[];
+  readonly expected: Float32Array;
 }
 
 const VARIANTS = [
@@ -203,40 +213,44 @@ async function measure(
   >;
   let keysRead = 0;
   let bytesRead = 0;
-  for (let i = 0; i < cases.length; i++) {
-    const request = cases[i] as Case;
+  const prepared: Prepared[] = [];
+  for (const request of cases) {
     const loaded = await cached.load(request);
     if (loaded.degraded) throw new Error("Redis did not answer");
     const names: string[] = [];
     for (const entity of ENTITIES)
       for (const key of loaded.keys(entity)) names.push(keys.of(entity, key));
     const groups = grouped(many.client as Cluster, names);
-    const expected = rows(loaded, request);
-    const calls: Record<Variant, () => Promise<Float32Array | undefined>> = {
-      redis_cold: async () => rows(await coldSingle.load(request), request),
-      raw_mget: async () => void (await single.client.mgetBuffer(names)),
-      raw_pipeline: () => pipelined([[single.client as Redis, names]]),
-      cluster_cold: async () => rows(await coldMany.load(request), request),
-      raw_cluster: () => pipelined(groups),
-      cached: async () => rows(await cached.load(request), request),
-      memory: async () => rows(state, request),
-      lmdb: async () => rows(lmdb, request),
-      lmdb_uncached: async () => rows(uncached, request),
-    };
-    rows(lmdb, request);
-    for (let v = 0; v < VARIANTS.length; v++) {
-      // Another one begins each round.
-      const name = VARIANTS[(v + i) % VARIANTS.length] as Variant;
-      const at = performance.now();
-      const matrix = await calls[name]();
-      const took = performance.now() - at;
-      if (i >= WARM_UP) times[name].push(took);
-      if (matrix !== undefined && !sameBits(matrix, expected))
-        throw new Error(`${name} gives other features`);
-    }
+    prepared.push({ request, names, groups, expected: rows(loaded, request) });
     keysRead += names.length;
-    for (const value of await single.client.mgetBuffer(names)) bytesRead += value?.length ?? 0;
+    for (const value of await single.client.mgetBuffer(names as string[]))
+      bytesRead += value?.length ?? 0;
   }
+  const calls: Record<Variant, (on: Prepared) => Promise<Float32Array | undefined>> = {
+    redis_cold: async ({ request }) => rows(await coldSingle.load(request), request),
+    raw_mget: async ({ names }) => void (await single.client.mgetBuffer(names as string[])),
+    raw_pipeline: ({ names }) => pipelined([[single.client as Redis, names]]),
+    cluster_cold: async ({ request }) => rows(await coldMany.load(request), request),
+    raw_cluster: ({ groups }) => pipelined(groups),
+    cached: async ({ request }) => rows(await cached.load(request), request),
+    memory: async ({ request }) => rows(state, request),
+    lmdb: async ({ request }) => rows(lmdb, request),
+    lmdb_uncached: async ({ request }) => rows(uncached, request),
+  };
+  for (let pass = 0; pass < PASSES; pass++)
+    for (let from = 0, turn = 0; from < prepared.length; from += BLOCK, turn++)
+      for (let v = 0; v < VARIANTS.length; v++) {
+        // Another one begins each turn; in blocks, so that none empties the others' caches at each call.
+        const name = VARIANTS[(v + turn) % VARIANTS.length] as Variant;
+        for (const on of prepared.slice(from, from + BLOCK)) {
+          const at = performance.now();
+          const matrix = await calls[name](on);
+          const took = performance.now() - at;
+          if (pass > 0) times[name].push(took);
+          if (matrix !== undefined && !sameBits(matrix, on.expected))
+            throw new Error(`${name} gives other features`);
+        }
+      }
   const p = (name: Variant, q: number): number => quantile(times[name], q);
   const ratio = (name: string, of: Variant, floor: Variant): Figure => {
     const value = p(of, 0.5) / p(floor, 0.5);
@@ -276,7 +290,7 @@ function grouped(cluster: Cluster, names: readonly string[]): [Redis, string[]][
   return [...groups];
 }
 
-async function pipelined(groups: readonly (readonly [Redis, string[]])[]): Promise<undefined> {
+async function pipelined(groups: Prepared["groups"]): Promise<undefined> {
   await Promise.all(
     groups.map(([node, names]) => {
       const pipeline = node.pipeline();
