@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -7,6 +8,7 @@ import type { EventLog } from "../datasets/log/event-log.ts";
 import { SegmentRoller } from "../datasets/log/roller.ts";
 import { type DataDir, openDataDir } from "../datasets/storage/data-dir.ts";
 import { openLmdb } from "../datasets/storage/lmdb.ts";
+import { connectRedis, parseRedisUrl } from "../datasets/storage/redis.ts";
 import { RoostError } from "../errors.ts";
 import { exposureLogger } from "../experiments/assignment/exposure-logger.ts";
 import { lmdbStickyStore } from "../experiments/assignment/lmdb-sticky-store.ts";
@@ -35,7 +37,8 @@ import { MACHINE_TIME, type Time, WorldClock, wallClock } from "./state/clock.ts
 import { EventIntake } from "./state/event-intake.ts";
 import { LogConsumer } from "./state/log-consumer.ts";
 import { NewPosts } from "./state/new-posts.ts";
-import { openState } from "./state/open-state.ts";
+import { openRedisState } from "./state/open-redis-state.ts";
+import { type OpenState, openState } from "./state/open-state.ts";
 import { PostVectors } from "./state/post-vectors.ts";
 import { EXPERIMENTS_KIND } from "./versions/experiments-kind.ts";
 import { LiveConfig, type ReloadReport } from "./versions/live-config.ts";
@@ -118,8 +121,12 @@ async function open(
       logger.error({ err: error }, `${what} failed`);
   const dir = openDataDir(settings.dataDir, "own");
   opened.push(() => dir.close());
-  const { log, live, checkpoint, close } = await openState(dir, (reason) =>
-    logger.warn({ reason }, "state is built anew from the log"),
+  const { log, live, source, checkpoint, close } = await openSpace(
+    settings,
+    dir,
+    time,
+    logger,
+    opened,
   );
   opened.push(close);
   const clock = await openClock(settings, dir, time, log, opened);
@@ -138,7 +145,7 @@ async function open(
   const slots = await openModels(settings, dir, logger, options.startSession, opened);
   const vectors = new PostVectors({
     posts: broadcast.posts,
-    features,
+    features: source,
     dir: dir.at("vectors"),
     nowMs: () => clock.nowMs(),
     session: {
@@ -194,7 +201,7 @@ async function open(
   const keepWeights = weightsKeeper(versions);
   const rank: RankParts = {
     pipelines: {
-      for_you: forYou(broadcast, features, effects, {
+      for_you: forYou(broadcast, source, effects, {
         vectors,
         timeoutMs: options.retrievalTimeoutMs ?? RETRIEVAL_TIMEOUT_MS,
       }),
@@ -301,6 +308,29 @@ async function open(
       await closeAll();
     },
   };
+}
+
+/** The space of a data directory, on Redis where the settings name one. */
+async function openSpace(
+  { redisUrl }: Settings,
+  dir: DataDir,
+  { wallMs }: Time,
+  logger: Logger,
+  opened: (() => unknown)[],
+): Promise<OpenState> {
+  if (redisUrl === undefined)
+    return openState(dir, (reason) => logger.warn({ reason }, "state is built anew from the log"));
+  const connection = await connectRedis(parseRedisUrl(redisUrl), (error) =>
+    logger.warn({ problem: error.message }, "the connection to Redis failed"),
+  );
+  opened.push(() => connection.close());
+  return openRedisState(dir, {
+    connection,
+    owner: randomUUID(),
+    wallMs,
+    onNotice: (reason) => logger.warn({ reason }, "state on Redis"),
+    onLost: (error) => logger.fatal({ err: error }, "the feature state has another owner"),
+  });
 }
 
 /** As many records as a server can write between two writes of its clock. */

@@ -86,6 +86,13 @@ export const SettingsSchema = z.strictObject({
   shutdownTimeoutMs: Milliseconds.default(10_000).describe(
     "Time that requests in flight get to finish after SIGTERM",
   ),
+  redisUrl: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "Keeps event log and feature state on Redis: redis://[user:password@]host[:port][/db], rediss:// for TLS, redis+cluster://host:port,… for a Cluster, with ?prefix= and ?ca=. Embedded when not set",
+    ),
   unknownUsers: z
     .enum(["accept", "refuse"])
     .default("accept")

@@ -58,6 +58,8 @@ export interface FeatureLoad {
   readonly postIds: readonly string[];
   /** The posts' authors, in any order and number; those that are not known are left out. */
   readonly authorIds: readonly string[];
+  /** Kinds of media that are asked about besides those of the posts. */
+  readonly mediaKinds?: readonly number[];
 }
 
 /**
@@ -134,6 +136,10 @@ export class RedisFeatureReads {
       if (entities.has("user_surface"))
         this.#need("user_surface", pairKey(userId, surface), loaded, wanted);
     }
+    if (entities.has("user_media"))
+      for (const media of request.mediaKinds ?? [])
+        if (loaded.meetsMedia(media))
+          this.#need("user_media", pairKey(userId, String(media)), loaded, wanted);
     if (entities.has("post"))
       for (let i = 0; i < postIds.length; i++)
         this.#need("post", postIds[i] as string, loaded, wanted);

@@ -41,6 +41,8 @@ const CACHE_ENTRIES = 200_000;
 /** About half a minute: a master's death and its replica's promotion take some seconds. */
 const ATTEMPTS = 40;
 const MOST_PAUSE_MS = 1_000;
+/** Vectors of some 0.5 KB that are on their way at once when a whole state is written. */
+const REPLACED_AT_ONCE = 4_000;
 /** A deleted vector's header keeps out what an older owner still has on its way; none is on its way that long. */
 const DELETED_FOR_MS = 3_600_000;
 
@@ -205,6 +207,48 @@ export class RedisFeatureStore implements FeatureStore {
       }
     });
     this.#tail = done.catch(() => {});
+    return done;
+  }
+
+  /**
+   * Puts a whole state in place of what is stored. The position is written last: what is interrupted is dropped by the next
+   * opening, and is to be put in place again.
+   * @param onProgress told how many vectors are written
+   */
+  async replaceAll(
+    position: number,
+    entries: Iterable<readonly [Entity, string, Float64Array]>,
+    onProgress: (written: number) => void = () => {},
+  ): Promise<void> {
+    await this.drop();
+    const done = this.#tail.then(async () => {
+      const header = this.#header(position);
+      const put = (record: Buffer): Promise<void> =>
+        this.#insist(async () => {
+          if ((await this.#one(this.#keys.redo, SET_REDO, [record])) !== 1)
+            throw fenced(this.#options.token);
+        });
+      await put(encodeDropping(header));
+      let written = 0;
+      let batch: RedoEntry[] = [];
+      const write = async (): Promise<void> => {
+        const full = batch;
+        batch = [];
+        await this.#insist(() => this.#apply(full));
+        written += full.length;
+        onProgress(written);
+      };
+      for (const [entity, key, vector] of entries) {
+        batch.push({ key: this.#keys.of(entity, key), value: packValue(vector, header) });
+        if (batch.length === REPLACED_AT_ONCE) await write();
+      }
+      await write();
+      await put(encodeRedo([], header));
+      this.#position = position;
+    });
+    this.#tail = done.catch((error: unknown) => {
+      this.#stopped = error;
+    });
     return done;
   }
 

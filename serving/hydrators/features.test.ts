@@ -3,6 +3,7 @@ import type { StoredPost } from "../../candidates/post-store.ts";
 import { applyEvent } from "../../features/engine.ts";
 import type { Entity, StateView, VectorCell } from "../../features/entities.ts";
 import { MemoryState } from "../../features/memory-store.ts";
+import type { FeatureLoad } from "../../features/redis/redis-reads.ts";
 import { SMALL_WORLD_START_MS, smallWorld } from "../../features/small-world.fixture.ts";
 import type { Inference } from "../inference/inference.ts";
 import { tinyBundle } from "../inference/tiny-model.fixture.ts";
@@ -10,7 +11,7 @@ import type { CandidateTable } from "../pipeline/candidate-table.ts";
 import { queryOf, tableOf } from "../pipeline/home.fixture.ts";
 import { featureMatrix, idMatrix } from "../pipeline/home-query.ts";
 import type { Hydrated } from "../pipeline/stages.ts";
-import { type FeatureLoad, type FeatureSource, stageFeatures } from "./features.ts";
+import { type FeatureSource, stageFeatures } from "./features.ts";
 
 const FEATURES = ["post.age_hours", "post.quality", "author.posts_50d", "post.click_rate_50d"];
 const IDS = [

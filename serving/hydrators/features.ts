@@ -1,6 +1,7 @@
 import { idBucket } from "../../features/bundle.ts";
 import type { StateView } from "../../features/entities.ts";
 import { FeatureReader } from "../../features/reader.ts";
+import type { FeatureLoad } from "../../features/redis/redis-reads.ts";
 import type { IdColumn } from "../../features/registry.ts";
 import type { ServedModel } from "../inference/inference.ts";
 import type { CandidateTable } from "../pipeline/candidate-table.ts";
@@ -20,14 +21,6 @@ export interface FeatureSource extends StateView {
   readonly position?: number;
   /** Fetches what the features of these candidates look at, where state is not in this process. */
   load?(candidates: FeatureLoad): Promise<LoadedState>;
-}
-
-/** Who asks, and about what. */
-export interface FeatureLoad {
-  readonly userId: string;
-  readonly surface?: string;
-  readonly postIds: readonly string[];
-  readonly authorIds: readonly string[];
 }
 
 /** Longest wait for state that is fetched: what is not there by then is missing. */

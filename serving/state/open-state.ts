@@ -2,22 +2,23 @@ import { existsSync, rmSync } from "node:fs";
 import type { RootDatabase } from "lmdb";
 import type { EventLog } from "../../datasets/log/event-log.ts";
 import { openLmdbEventLog } from "../../datasets/log/lmdb-event-log.ts";
-import { readLog } from "../../datasets/log/reader.ts";
 import { listSegments } from "../../datasets/log/segment-files.ts";
 import type { DataDir } from "../../datasets/storage/data-dir.ts";
 import { openLmdb } from "../../datasets/storage/lmdb.ts";
-import { applyEvent } from "../../features/engine.ts";
 import { LmdbFeatureStore } from "../../features/lmdb-store.ts";
-import { MemoryState } from "../../features/memory-store.ts";
+import type { FeatureSource } from "../hydrators/features.ts";
 import { BroadcastState, LiveState } from "./live-state.ts";
 import { PostCounts } from "./post-counts.ts";
+import { rebuild } from "./rebuild.ts";
 
-const snapshotPath = (dir: DataDir): string => dir.at("broadcast.snapshot");
+export const snapshotPath = (dir: DataDir): string => dir.at("broadcast.snapshot");
 
-/** The log and the state of a data directory. */
+/** The log and the state of a space. */
 export interface OpenState {
   readonly log: EventLog;
   readonly live: LiveState;
+  /** Where requests read features. */
+  readonly source: FeatureSource;
   /** Saves what a start after a crash would otherwise read from the log. Holds the event loop up while it serialises. */
   checkpoint(): Promise<void>;
   /** Saves what makes the next start fast, and closes. */
@@ -47,16 +48,11 @@ export async function openState(
     const broadcast = new BroadcastState();
     await broadcast.load(snapshotPath(dir), last);
     const counts = new PostCounts(root);
-    let saving = Promise.resolve();
-    // One at a time: two would rename each other's file away.
-    const checkpoint = (): Promise<void> => {
-      const saved = saving.then(() => broadcast.save(snapshotPath(dir)));
-      saving = saved.catch(() => {});
-      return saved;
-    };
+    const checkpoint = checkpointer(broadcast, snapshotPath(dir));
     return {
       log,
       live: new LiveState(broadcast, features, counts),
+      source: features,
       checkpoint,
       close: async () => {
         await checkpoint();
@@ -70,6 +66,16 @@ export async function openState(
     await log.close();
     throw error;
   }
+}
+
+/** Saves the broadcast state, one call after another: two at once would rename each other's file away. */
+export function checkpointer(broadcast: BroadcastState, path: string): () => Promise<void> {
+  let saving = Promise.resolve();
+  return () => {
+    const saved = saving.then(() => broadcast.save(path));
+    saving = saved.catch(() => {});
+    return saved;
+  };
 }
 
 /**
@@ -116,10 +122,7 @@ async function openFeatures(
   }
 }
 
-/**
- * Builds the state anew from the whole log in (time, sequence) order and stores it: what `start` does once, and the way
- * back from lost or foreign state.
- */
+/** Builds the state anew from the whole log and stores it. */
 export async function rebuildState(
   dir: DataDir,
   onProgress: (events: number) => void,
@@ -127,25 +130,9 @@ export async function rebuildState(
   const log = openLog(dir);
   const { root, features } = await openFeatures(dir, () => {});
   try {
-    const broadcast = new BroadcastState();
-    const state = new MemoryState();
     const counts = new PostCounts(root);
-    await counts.clear();
-    let position = 0;
-    let events = 0;
-    for await (const batch of readLog({ segments: dir.segments, log }, { order: "time" })) {
-      for (const event of batch) {
-        applyEvent(state, event);
-        broadcast.apply(event);
-        if (event.seq > position) position = event.seq;
-      }
-      await counts.add(batch);
-      events += batch.length;
-      onProgress(events);
-    }
-    broadcast.position = position;
-    await features.replaceAll(position, state.entries());
-    await counts.finish(position);
+    const places = { segments: dir.segments, log };
+    const broadcast = await rebuild(places, { features, counts }, onProgress);
     await broadcast.save(snapshotPath(dir));
   } finally {
     await root.close();

@@ -9,14 +9,20 @@ import type { Event } from "../../datasets/events.ts";
 import { RoostError } from "../../errors.ts";
 import type { Bundle } from "../../features/bundle.ts";
 import type { StateView } from "../../features/entities.ts";
+import type { FeatureLoad } from "../../features/redis/redis-reads.ts";
 import { towersOf } from "../../features/tower-bundle.ts";
-import { POST_TOWER, USER_TOWER } from "../../features/tower-inputs.ts";
+import { MEDIA_KINDS, POST_TOWER, USER_TOWER } from "../../features/tower-inputs.ts";
 import { TowerReader } from "../../features/tower-reader.ts";
 import { TowerRows } from "../../features/tower-rows.ts";
+import type { FeatureSource } from "../hydrators/features.ts";
 import { TowerSession, type TowerSessionOptions } from "../inference/tower-session.ts";
 
 /** Posts embedded at once: reading them takes about a millisecond of the event loop. */
 const BATCH = 64;
+/** Post vectors are nobody's. */
+const NOBODY = "0";
+/** The user tower reads a viewer's taste for each kind of media. */
+const MEDIA = MEDIA_KINDS.map((_, kind) => kind);
 /** Posts older than this are not retrieved; the post store forgets them then too. */
 const WINDOW_MS = 48 * 3_600_000;
 /** A vector is made anew when the post's age has grown by half since, and by this at the least. */
@@ -25,7 +31,7 @@ const LEAST_WAIT_MS = 600_000;
 
 export interface PostVectorParts {
   readonly posts: PostStore;
-  readonly features: StateView;
+  readonly features: FeatureSource;
   /** Where the index is kept. */
   readonly dir: string;
   readonly nowMs: () => number;
@@ -138,15 +144,16 @@ export class PostVectors {
     return this.#inPlace().index.search(vector, k);
   }
 
-  #vector(
+  async #vector(
     { user }: Towers,
     userId: string,
     nowMs: number,
     signal?: AbortSignal,
   ): Promise<Float32Array> {
+    const view = await this.#view({ userId, postIds: [], authorIds: [], mediaKinds: MEDIA });
     const rows = this.#viewer;
     rows.clear();
-    this.#reader.user(this.#parts.features, userId, nowMs, rows);
+    this.#reader.user(view, userId, nowMs, rows);
     return user.run(rows, signal);
   }
 
@@ -328,10 +335,14 @@ export class PostVectors {
   async #make(towers: Towers, posts: readonly StoredPost[]): Promise<void> {
     const nowMs = this.#parts.nowMs();
     const { rows } = towers;
+    const view = await this.#view({
+      userId: NOBODY,
+      postIds: posts.map(({ postId }) => postId),
+      authorIds: posts.map(({ authorId }) => authorId),
+    });
     rows.clear();
-    this.#reader.begin(this.#parts.features, nowMs);
-    for (const { postId, authorId } of posts)
-      this.#reader.post(this.#parts.features, postId, authorId, rows);
+    this.#reader.begin(view, nowMs);
+    for (const { postId, authorId } of posts) this.#reader.post(view, postId, authorId, rows);
     const vectors = await towers.post.run(rows);
     // Deleted while the tower ran.
     const kept = posts.flatMap(({ postId }, i) =>
@@ -347,6 +358,12 @@ export class PostVectors {
       kept.map(({ postId }) => postId),
       packed,
     );
+  }
+
+  /** The state to read, fetched where it is not in this process. */
+  async #view(wanted: FeatureLoad): Promise<StateView> {
+    const { features } = this.#parts;
+    return features.load === undefined ? features : features.load(wanted);
   }
 
   readonly #failed = (error: unknown): void => {

@@ -1,0 +1,188 @@
+import { existsSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+import { openLmdbEventLog } from "../../datasets/log/lmdb-event-log.ts";
+import { openRedisEventLog, type RedisEventLog } from "../../datasets/log/redis-event-log.ts";
+import { redisLeases } from "../../datasets/log/redis-leases.ts";
+import { SegmentRoller } from "../../datasets/log/roller.ts";
+import { listSegments } from "../../datasets/log/segment-files.ts";
+import type { DataDir } from "../../datasets/storage/data-dir.ts";
+import { openLmdb } from "../../datasets/storage/lmdb.ts";
+import type { RedisConnection } from "../../datasets/storage/redis.ts";
+import { RoostError } from "../../errors.ts";
+import { RedisFeatureReads } from "../../features/redis/redis-reads.ts";
+import { RedisFeatureStore } from "../../features/redis/redis-store.ts";
+import type { FeatureSource } from "../hydrators/features.ts";
+import { BroadcastState, LiveState } from "./live-state.ts";
+import { checkpointer, type OpenState, snapshotPath } from "./open-state.ts";
+import { PostCounts } from "./post-counts.ts";
+import { rebuild } from "./rebuild.ts";
+
+export interface RedisStateOptions {
+  readonly connection: RedisConnection;
+  /** Tells this process from every other. */
+  readonly owner: string;
+  /** The machine's clock, epoch ms: what the age of fetched copies is told by. */
+  readonly wallMs: () => number;
+  /** Told why state is built anew, or what an acknowledgement is not worth. */
+  readonly onNotice: (reason: string) => void;
+  /** Told once when the lease on the feature state is lost: this process must end. */
+  readonly onLost: (error: RoostError) => void;
+  /** Records that may wait to be rolled into segments. */
+  readonly maxLength?: number;
+}
+
+/** The consumer whose lease the feature state's one writer holds. */
+const FEATURES = "features";
+const LOG_PARTITION = 0;
+/** Rolled at least hourly; so many unrolled ones are a stuck roller and half a gigabyte. */
+const MOST_UNROLLED = 2_000_000;
+/** A lease is renewed this often within its time, so that one lost renewal does not end it. */
+const RENEWALS = 4;
+/** How often the lease of a process that may be dead is looked at. */
+const LOOK_MS = 250;
+
+/**
+ * Opens a space whose log and feature state are on Redis; segments, counts and snapshots stay in the data directory. What
+ * an embedded log of the directory still holds is first rolled into segments, which the log on Redis continues.
+ * @throws REDIS_UNAVAILABLE; FENCED when another living process writes this prefix' feature state
+ */
+export async function openRedisState(
+  dir: DataDir,
+  options: RedisStateOptions,
+): Promise<OpenState & { readonly source: FeatureSource & { readonly reads: RedisFeatureReads } }> {
+  const { connection, wallMs, onNotice } = options;
+  await rollEmbedded(dir, wallMs());
+  const log = await openRedisEventLog(connection, {
+    partition: LOG_PARTITION,
+    startAfterSeq: listSegments(dir.segments).at(-1)?.last_seq ?? 0,
+    maxLength: options.maxLength ?? MOST_UNROLLED,
+  });
+  const closers: (() => unknown)[] = [() => log.close()];
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.splice(0).reverse()) await close();
+  };
+  try {
+    if (log.durability.level !== "always")
+      onNotice(`acknowledged events may be lost: ${log.durability.reason}`);
+    const lease = await holdLease(options);
+    closers.push(() => lease.release());
+    const features = await RedisFeatureStore.open({
+      connection,
+      token: lease.token,
+      now: wallMs,
+    });
+    closers.push(() => features.close());
+    const root = openLmdb(dir.at("state"));
+    closers.push(() => root.close());
+    const counts = new PostCounts(root);
+    const broadcast = await upToDate(dir, log, features, counts, onNotice);
+    const reads = new RedisFeatureReads(connection, wallMs);
+    const checkpoint = checkpointer(broadcast, snapshotPath(dir));
+    return {
+      log,
+      live: new LiveState(broadcast, features, counts),
+      source: {
+        reads,
+        get position() {
+          return features.position;
+        },
+        get: (entity, key) => features.get(entity, key),
+        load: (wanted) => reads.load(wanted),
+      },
+      checkpoint,
+      close: async () => {
+        await checkpoint();
+        await counts.flush();
+        await closeAll();
+      },
+    };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+/** Rolls what an embedded log holds into segments, so that no record of the space is in two logs or in none. */
+async function rollEmbedded(dir: DataDir, nowMs: number): Promise<void> {
+  if (!existsSync(dir.log)) return;
+  const log = openLmdbEventLog(dir.log, {
+    startAfterSeq: listSegments(dir.segments).at(-1)?.last_seq ?? 0,
+  });
+  try {
+    await new SegmentRoller({ log, dir: dir.segments }).roll(nowMs, { all: true });
+  } finally {
+    await log.close();
+  }
+}
+
+/** The broadcast state; what is missing, or reflects records that the log does not have, is built anew from the log. */
+async function upToDate(
+  dir: DataDir,
+  log: RedisEventLog,
+  features: RedisFeatureStore,
+  counts: PostCounts,
+  onNotice: (reason: string) => void,
+): Promise<BroadcastState> {
+  const last = log.lastSeq();
+  const foreign = (position: number): boolean => position > last || (position === 0 && last > 0);
+  const broadcast = new BroadcastState();
+  await broadcast.load(snapshotPath(dir), last);
+  const rebuilt = {
+    ...(foreign(features.position) && { features }),
+    ...(foreign(counts.position) && { counts }),
+  };
+  if (Object.keys(rebuilt).length === 0) return broadcast;
+  onNotice(`${Object.keys(rebuilt).join(" and ")} are built from the log`);
+  const fresh = await rebuild({ segments: dir.segments, log }, rebuilt);
+  return broadcast.position > 0 ? broadcast : fresh;
+}
+
+/** Acquires the lease of the feature state's writer and renews it until it is released or lost. */
+async function holdLease({
+  connection,
+  owner,
+  onLost,
+}: RedisStateOptions): Promise<{ readonly token: number; release(): Promise<void> }> {
+  const leases = redisLeases(connection, { owner });
+  const until = performance.now() + 2 * leases.ttlMs;
+  let grant = await leases.acquire(FEATURES, LOG_PARTITION);
+  // The process before may have been killed: its lease ends by itself.
+  while (grant === undefined && performance.now() < until) {
+    await delay(LOOK_MS);
+    grant = await leases.acquire(FEATURES, LOG_PARTITION);
+  }
+  if (grant === undefined)
+    throw new RoostError(
+      "FENCED",
+      `another process writes the feature state under the prefix ${connection.target.prefix}`,
+    );
+  const { token } = grant;
+  let held = token;
+  let renewedMs = performance.now();
+  const keep = async (): Promise<void> => {
+    if (await leases.renew(FEATURES, LOG_PARTITION, held)) {
+      renewedMs = performance.now();
+      return;
+    }
+    // It ran out while Redis was gone. Whoever had it since has claimed the state, which then refuses our token.
+    const again = await leases.acquire(FEATURES, LOG_PARTITION);
+    if (again !== undefined) {
+      held = again.token;
+      return;
+    }
+    clearInterval(timer);
+    const seconds = ((performance.now() - renewedMs) / 1_000).toFixed(1);
+    onLost(
+      new RoostError("FENCED", `the lease on the feature state, last renewed ${seconds} s ago`),
+    );
+  };
+  // While Redis does not answer nobody else gets the lease either.
+  const timer = setInterval(() => void keep().catch(() => {}), leases.ttlMs / RENEWALS);
+  return {
+    token,
+    release: async () => {
+      clearInterval(timer);
+      await leases.release(FEATURES, LOG_PARTITION, held).catch(() => {});
+    },
+  };
+}
