@@ -1,3 +1,5 @@
+import { RoostError } from "../../errors.ts";
+
 /** What a winner of a lease holds. */
 export interface Grant {
   /** Grows with every grant of the same lease, for ever: what carries an older one comes from an owner that was replaced. */
@@ -25,3 +27,15 @@ export interface Leases {
   /** Last committed seq; 0 before the first. */
   position(consumer: string, partition: number): Promise<number>;
 }
+
+/** The refusal of a token that is not the newest. */
+export const fenced = (
+  consumer: string,
+  partition: number,
+  token: number,
+  newest: number,
+): RoostError =>
+  new RoostError(
+    "FENCED",
+    `${consumer}, partition ${partition}: token ${token}, but ${newest} was given since`,
+  );

@@ -1,5 +1,4 @@
-import { RoostError } from "../../errors.ts";
-import type { Leases } from "./leases.ts";
+import { fenced, type Leases } from "./leases.ts";
 
 /** Leases within one process: the oracle of the contract suite, and for tests. @param nowMs a clock that only goes on */
 export function memoryLeases(ttlMs: number, nowMs: () => number): Leases {
@@ -39,14 +38,3 @@ export function memoryLeases(ttlMs: number, nowMs: () => number): Leases {
     },
   };
 }
-
-export const fenced = (
-  consumer: string,
-  partition: number,
-  token: number,
-  newest: number,
-): RoostError =>
-  new RoostError(
-    "FENCED",
-    `${consumer}, partition ${partition}: token ${token}, but ${newest} was given since`,
-  );

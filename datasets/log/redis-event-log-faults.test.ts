@@ -153,6 +153,9 @@ test.skipIf(REDIS_MISSING)(
       await expect
         .poll(() => redisCli(master.port, "info", "replication"), { timeout: 10_000 })
         .toMatch(/state=online/);
+      // One that is online may still be loading what it was sent first.
+      await redis.client.set("t:before", "1");
+      await expect.poll(() => redis.client.wait(1, 1_000), { timeout: 10_000 }).toBe(1);
       const other = await openRedisEventLog(redis, { replicaWaitMs: 500 });
       await other.append([follow("a")], 0);
       replica.pause();

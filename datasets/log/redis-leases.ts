@@ -1,7 +1,6 @@
 import type { RedisConnection } from "../storage/redis.ts";
 import { onlineReplicas } from "../storage/redis-durability.ts";
-import type { Leases } from "./leases.ts";
-import { fenced } from "./memory-leases.ts";
+import { fenced, type Leases } from "./leases.ts";
 import { unavailable } from "./redis-appender.ts";
 import { partitionKey } from "./redis-event-log.ts";
 
