@@ -341,14 +341,15 @@ async function celebrityPostUs(redis: RedisConnection, followers: number): Promi
 async function readCosts(redis: RedisConnection) {
   const page = { limit: 50, nowMs: START_MS + 60 * MINUTE_MS };
   const pulledAuthors = 200;
-  const pages: Record<"stored" | "merged", number[]> = { stored: [], merged: [] };
+  const pages = { stored: [] as number[], merged: [] as number[], all_merged: [] as number[] };
   const built: number[] = [];
   const rebuilt: number[] = [];
   const spaces = [];
-  for (const kind of ["stored", "merged"] as const) {
+  for (const kind of ["stored", "merged", "all_merged"] as const) {
     const space = new Space(redis, kind);
     for (let a = 0; a < 1_000; a++) space.follow(user(0), author(a));
-    if (kind === "merged") space.pull(Array.from({ length: pulledAuthors }, (_, a) => author(a)));
+    const pulled = { stored: 0, merged: pulledAuthors, all_merged: 1_000 }[kind];
+    space.pull(Array.from({ length: pulled }, (_, a) => author(a)));
     for (let i = 0; i < 20_000; i++) space.plan(space.post(author(i % 1_000)));
     space.fanOut.rebuild(user(0), page.nowMs);
     await space.fanOut.settled();
@@ -382,6 +383,7 @@ async function readCosts(redis: RedisConnection) {
       figure("page_p50_ms", stored, "ms"),
       figure("page_p99_ms", quantile(pages.stored, 0.99), "ms"),
       figure(`page_${pulledAuthors}_pulled_p50_ms`, merged, "ms"),
+      figure("page_1000_pulled_p50_ms", quantile(pages.all_merged, 0.5), "ms"),
       figure("build_1000_followees_p50_ms", quantile(built, 0.5), "ms"),
       {
         ...figure("rebuild_1000_followees_p99_ms", rebuildP99, "ms"),
