@@ -211,3 +211,39 @@ test("a store that fails is tried again until it takes what is written, and the 
   expect(await space.stored("1")).toEqual(["100"]);
   expect(await space.store.position("0")).toMatchObject({ seq: before + 1 });
 });
+
+test("a burst is delivered to the most lately active first and to all in the end, and the load returns to normal", async () => {
+  const space = new TimelineSpace();
+  const readers = Array.from({ length: 60 }, (_, i) => `${1_000 + i}`);
+  const idleMs = (i: number): number => [0, 5 * HOUR, 10 * DAY][i % 3] as number;
+  await space.take(
+    ...readers.flatMap((reader, i) => [
+      relation("follow", reader, "9"),
+      impression(reader, "5", NOON - idleMs(i)),
+    ]),
+  );
+  space.hold();
+  const events = Array.from({ length: 2_000 }, (_, i) => post(`${5_000 + i}`, "9", at(NOON + i)));
+  space.plan(...events);
+  space.fanOut.look();
+  expect([space.load.state, space.load.admitShare]).toEqual(["overloaded", 0]);
+  const written: string[] = [];
+  const push = space.store.push.bind(space.store);
+  space.store.push = async (pushes) => {
+    for (const { userIds } of pushes) written.push(...userIds);
+    await push(pushes);
+  };
+  space.release();
+  await space.fanOut.settled();
+  const place = (kind: number): number => {
+    const places = written.flatMap((reader, at) => (Number(reader) % 3 === kind ? [at] : []));
+    return places.reduce((sum, at) => sum + at, 0) / places.length;
+  };
+  // 1,000 leaves 1 when divided by three.
+  expect(place(1)).toBeLessThan(place(2));
+  expect(place(2)).toBeLessThan(place(0));
+  expect(written).toHaveLength(readers.length * events.length);
+  for (const reader of readers) expect((await space.stored(reader)).length).toBeGreaterThan(799);
+  for (let i = 0; i < 30; i++) space.fanOut.look();
+  expect([space.load.state, space.load.admitShare, space.load.reason]).toEqual(["normal", 1, ""]);
+});

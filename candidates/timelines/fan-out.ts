@@ -1,7 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Event, LoggedEvent } from "../../datasets/events.ts";
 import type { StoredPost } from "../post-store.ts";
-import { buildTimeline, isPushedTo, type PushFacts } from "./build-timeline.ts";
 import {
   DEFERRED_LINE,
   type Delivery,
@@ -11,20 +10,12 @@ import {
 } from "./delivery-queue.ts";
 import type { FanOutLoad } from "./fan-out-load.ts";
 import { FanOutProgress } from "./fan-out-progress.ts";
-import { hides, mayBeShown } from "./following-rule.ts";
+import { mayBeShown } from "./following-rule.ts";
 import { placeOf } from "./posts-by-time.ts";
-import type { ReaderActivity } from "./reader-activity.ts";
-import {
-  type FanOutPosition,
-  type Push,
-  type Removal,
-  SERVED_ENTRIES,
-  type TimelineStore,
-} from "./timeline-store.ts";
+import type { FanOutPosition } from "./timeline-store.ts";
+import { postsBy, type Step, type WritingParts, writeRound } from "./write-round.ts";
 
-export interface FanOutParts extends PushFacts {
-  readonly activity: ReaderActivity;
-  readonly store: TimelineStore;
+export interface FanOutParts extends WritingParts {
   readonly load: FanOutLoad;
   /** Monotonic clock, ms. */
   readonly now: () => number;
@@ -49,13 +40,6 @@ export const FAN_OUT: FanOutOptions = {
   mostDeferred: 100_000,
   retryMs: 100,
 };
-
-/** Something to be done to one timeline, in the log's order; without `seq` no record asks for it. */
-type Step = { readonly userId: string; readonly seq: number | undefined } & (
-  | { readonly kind: "remove"; readonly postIds: readonly string[] }
-  | { readonly kind: "insert"; readonly authorId: string }
-  | { readonly kind: "forget" | "rebuild" }
-);
 
 /** How often the inactive are looked for, in stream time. */
 const SWEEP_EVERY_MS = 3_600_000;
@@ -268,8 +252,7 @@ export class FanOut {
       const post = posts.get(event.post_id);
       if (post !== undefined) deleted = [post];
     } else if (event.type === "user_deleted") {
-      const { originals, secondary } = posts.byAuthor(event.user_id);
-      deleted = [...originals, ...secondary];
+      deleted = postsBy(event.user_id, this.#parts);
     }
     const [first] = deleted;
     if (first === undefined) return [];
@@ -294,8 +277,7 @@ export class FanOut {
   }
 
   #takeOut(userId: string, authorId: string, seq: number): void {
-    const { originals, secondary } = this.#parts.posts.byAuthor(authorId);
-    const postIds = [...originals, ...secondary].map(({ postId }) => postId);
+    const postIds = postsBy(authorId, this.#parts).map(({ postId }) => postId);
     if (postIds.length > 0) this.#step({ kind: "remove", userId, postIds, seq });
   }
 
@@ -334,7 +316,8 @@ export class FanOut {
       for (const { userId } of steps) this.#rebuildsWaiting.delete(userId);
       const room = load.roundSize - steps.length;
       const slices = this.#queue.take(room, Math.floor(room * load.deferredShare));
-      if (!(await this.#insist(() => this.#write(steps, slices)))) break;
+      if (!(await this.#insist(() => writeRound(this.#parts, steps, slices, this.#streamMs))))
+        break;
       this.#finish(steps, slices);
       if (this.#parts.now() - this.#savedAtMs >= SAVE_EVERY_MS) await this.#save();
       this.#wake();
@@ -344,60 +327,6 @@ export class FanOut {
     this.#wake();
     // Planned while the position was kept.
     if (this.waiting > 0 && !this.#closed) this.#draining = this.#drain();
-  }
-
-  /** By kinds, not by turns: each looks at the graph as it is now, so the last word on a timeline is the same. */
-  async #write(steps: readonly Step[], slices: readonly Slice[]): Promise<void> {
-    const { store, activity, posts, graph } = this.#parts;
-    const removals: Removal[] = [];
-    const forgotten: string[] = [];
-    const rebuilt = new Set<string>();
-    const pushes: Push[] = [];
-    for (const step of steps) {
-      if (step.kind === "remove") removals.push(step);
-      else if (step.kind === "forget") forgotten.push(step.userId);
-      else if (activity.lastMs(step.userId) === undefined) continue;
-      else if (step.kind !== "insert" || !this.#inserts(step.userId, step.authorId, pushes))
-        rebuilt.add(step.userId);
-    }
-    for (const { delivery, from, to } of slices) {
-      const { kind, entry, authorId, userIds } = delivery;
-      if (kind === "remove") {
-        const postIds = [entry.postId];
-        for (let i = from; i < to; i++) removals.push({ userId: userIds[i] as string, postIds });
-      } else if (posts.get(entry.postId) !== undefined) {
-        const followers = graph.followers(authorId);
-        // Unfollowed, muted, blocked or given up since it was planned.
-        const wanted = userIds
-          .slice(from, to)
-          .filter(
-            (userId) =>
-              followers.has(userId) &&
-              activity.lastMs(userId) !== undefined &&
-              !hides(graph, userId, authorId),
-          );
-        pushes.push({ entry, userIds: wanted });
-      }
-    }
-    if (removals.length > 0) await store.remove(removals);
-    if (forgotten.length > 0) await store.forget(forgotten);
-    for (const userId of rebuilt)
-      if (activity.lastMs(userId) !== undefined)
-        await store.rebuild(userId, buildTimeline(userId, this.#parts, this.#streamMs));
-    if (pushes.length > 0) await store.push(pushes);
-  }
-
-  /** Adds the author's posts for one follower; false when they are more than a timeline holds. */
-  #inserts(userId: string, authorId: string, into: Push[]): boolean {
-    const { posts, graph } = this.#parts;
-    if (!graph.following(userId).has(authorId)) return true;
-    const { originals, secondary } = posts.byAuthor(authorId);
-    if (originals.length + secondary.length > SERVED_ENTRIES) return false;
-    for (const list of [originals, secondary])
-      for (const post of list)
-        if (isPushedTo(userId, post, this.#parts))
-          into.push({ entry: placeOf(post), userIds: [userId] });
-    return true;
   }
 
   #finish(steps: readonly Step[], slices: readonly Slice[]): void {

@@ -20,6 +20,7 @@ export class TimelineSpace {
   graph = new SocialGraph();
   activity = new ReaderActivity();
   pulled: PulledAuthors;
+  readonly load = new FanOutLoad();
   fanOut: FanOut;
   reader: TimelineReader;
   /** What the store refuses next. */
@@ -129,9 +130,9 @@ export class TimelineSpace {
   }
 
   #makeFanOut(): FanOut {
-    const { posts, graph, activity, pulled } = this;
+    const { posts, graph, activity, pulled, load } = this;
     const store = this.#gated();
-    const parts = { posts, graph, activity, pulled, store, load: new FanOutLoad(), now: this.#now };
+    const parts = { posts, graph, activity, pulled, store, load, now: this.#now };
     return new FanOut(parts, this.#options);
   }
 

@@ -1,36 +1,26 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import type { Redis } from "ioredis";
-import { PostStore } from "../../candidates/post-store.ts";
-import { SocialGraph } from "../../candidates/social-graph.ts";
 import { buildTimeline } from "../../candidates/timelines/build-timeline.ts";
-import { FAN_OUT, FanOut } from "../../candidates/timelines/fan-out.ts";
-import { FanOutLoad } from "../../candidates/timelines/fan-out-load.ts";
 import { postMember } from "../../candidates/timelines/post-member.ts";
-import { PULLED_AUTHORS, PulledAuthors } from "../../candidates/timelines/pulled-authors.ts";
-import { ReaderActivity } from "../../candidates/timelines/reader-activity.ts";
-import { RedisTimelines } from "../../candidates/timelines/redis-timelines.ts";
-import { TimelineReader } from "../../candidates/timelines/timeline-reader.ts";
 import {
   MOST_ENTRIES,
-  type Push,
   SERVED_ENTRIES,
   type TimelineEntry,
 } from "../../candidates/timelines/timeline-store.ts";
-import { type EventOf, EventSchema, type LoggedEvent } from "../../datasets/events.ts";
+import type { EventOf } from "../../datasets/events.ts";
 import { snowflake } from "../../datasets/ids.ts";
 import { random } from "../../datasets/random.ts";
 import { startRedis } from "../../datasets/storage/own-redis.ts";
 import { connectRedis, parseRedisUrl, type RedisConnection } from "../../datasets/storage/redis.ts";
 import { figure, quantile, writeReport } from "./bench-report.ts";
+import { author, FanOutSpace, MINUTE_MS, START_MS, user } from "./fanout-space.ts";
 
 /*
  * Fan-out into timelines on a redis-server of its own (no persistence: timelines can be built again). Every figure is of the whole
  * path: planning, queue, client, server, acknowledgement. Users stand in the graph with one visit a minute ago.
  */
 const SEED = 1;
-const START_MS = Date.UTC(2025, 4, 5, 12);
-const MINUTE_MS = 60_000;
 /** Commands in a pipeline, of the floor and of fan-out: what a normal round has. */
 const DEPTH = 512;
 const ROUNDS = 40;
@@ -54,76 +44,6 @@ const { values: flags } = parseArgs({
     seconds: { type: "string", default: "20" },
   },
 });
-
-/** States, fan-out and reader over one Redis, with keys of its own. */
-class Space {
-  readonly posts = new PostStore();
-  readonly graph = new SocialGraph();
-  readonly activity = new ReaderActivity();
-  readonly pulled = new PulledAuthors(this.graph, PULLED_AUTHORS);
-  readonly store: RedisTimelines;
-  readonly fanOut: FanOut;
-  readonly reader: TimelineReader;
-  readonly load = new FanOutLoad();
-  #seq = 0;
-  nowMs = START_MS;
-
-  constructor(redis: RedisConnection, name: string, onPushed: (push: Push) => void = () => {}) {
-    const { posts, graph, activity, pulled, load } = this;
-    const target = { ...redis.target, prefix: `${name}:` };
-    this.store = new RedisTimelines({ ...redis, target });
-    const push = this.store.push.bind(this.store);
-    this.store.push = async (pushes) => {
-      await push(pushes);
-      for (const one of pushes) onPushed(one);
-    };
-    const facts = { posts, graph, activity, pulled, store: this.store };
-    const now = () => performance.now();
-    this.fanOut = new FanOut({ ...facts, load, now }, { ...FAN_OUT, mostWaiting: 1_000_000 });
-    this.reader = new TimelineReader({ ...facts, fanOut: this.fanOut });
-  }
-
-  readonly #apply = (event: LoggedEvent): void => {
-    this.posts.apply(event);
-    this.graph.apply(event);
-    this.pulled.apply(event);
-    this.activity.apply(event);
-  };
-
-  follow(userId: string, authorId: string): void {
-    const time_ms = this.nowMs - MINUTE_MS;
-    this.graph.apply({ type: "follow", time_ms, user_id: userId, target_id: authorId });
-    this.activity.note(userId, time_ms);
-  }
-
-  /** Makes these authors pulled without the crowds that they would need. */
-  pull(authorIds: readonly string[]): void {
-    const untilMs = Number.MAX_SAFE_INTEGER;
-    const authors = new Map(authorIds.map((id) => [id, { untilMs, pushedUntilMs: 0 }]));
-    this.pulled.restore({ authors, streamMs: 0 });
-  }
-
-  post(authorId: string): LoggedEvent {
-    this.#seq++;
-    this.nowMs++;
-    return { ...newPost(this.nowMs, this.#seq, authorId), seq: this.#seq };
-  }
-
-  plan(event: LoggedEvent): void {
-    this.fanOut.plan(event, this.#apply);
-  }
-}
-
-const newPost = (timeMs: number, sequence: number, authorId: string): EventOf<"post_created"> =>
-  EventSchema.parse({
-    type: "post_created",
-    time_ms: timeMs,
-    post_id: snowflake(timeMs, sequence % 4_194_304),
-    author_id: authorId,
-  }) as EventOf<"post_created">;
-
-const user = (i: number): string => String(1_000_000 + i);
-const author = (i: number): string => String(900_000_000 + i);
 
 async function main(): Promise<void> {
   if (flags.help) {
@@ -189,7 +109,7 @@ followers_in_100_ms are served in that time.
 
 /** Timeline inserts against raw pipelined ZADDs of the same members to as many sorted sets of the same length, by turns. */
 async function insertRates(redis: RedisConnection) {
-  const space = new Space(redis, "fan");
+  const space = new FanOutSpace(redis, "fan");
   const authors = READERS / 5;
   for (let a = 0; a < authors; a++)
     for (let f = 0; f < FOLLOWERS; f++) space.follow(user((a * 5 + f * 17) % READERS), author(a));
@@ -248,7 +168,7 @@ async function insertRates(redis: RedisConnection) {
 
 /** From a post by an author with 9,999 active followers until the last push is acknowledged. */
 async function deliverToCrowd(redis: RedisConnection): Promise<number[]> {
-  const space = new Space(redis, "crowd");
+  const space = new FanOutSpace(redis, "crowd");
   for (let i = 0; i < CROWD; i++) space.follow(user(i), author(0));
   const times: number[] = [];
   for (let i = -5; i < CROWD_POSTS; i++) {
@@ -267,7 +187,7 @@ async function deliverToCrowd(redis: RedisConnection): Promise<number[]> {
 async function visibility(redis: RedisConnection) {
   const dueAt = new Map<string, number>();
   const lags: number[] = [];
-  const space = new Space(redis, "steady", ({ entry, userIds }) => {
+  const space = new FanOutSpace(redis, "steady", ({ entry, userIds }) => {
     const lag = performance.now() - (dueAt.get(entry.postId) as number);
     for (let i = 0; i < userIds.length; i++) lags.push(lag);
   });
@@ -324,7 +244,7 @@ function followerCounts(n: number, mean: number): number[] {
 
 /** Microseconds that one post by an author with so many followers takes, all states included. */
 async function celebrityPostUs(redis: RedisConnection, followers: number): Promise<number> {
-  const space = new Space(redis, `celebrity${followers}`);
+  const space = new FanOutSpace(redis, `celebrity${followers}`);
   for (let i = 0; i < followers; i++) space.follow(user(i), author(0));
   const times: number[] = [];
   for (let i = -200; i < CELEBRITY_POSTS; i++) {
@@ -341,14 +261,15 @@ async function celebrityPostUs(redis: RedisConnection, followers: number): Promi
 async function readCosts(redis: RedisConnection) {
   const page = { limit: 50, nowMs: START_MS + 60 * MINUTE_MS };
   const pulledAuthors = 200;
-  const pages: Record<"stored" | "merged", number[]> = { stored: [], merged: [] };
+  const pages = { stored: [] as number[], merged: [] as number[], all_merged: [] as number[] };
   const built: number[] = [];
   const rebuilt: number[] = [];
   const spaces = [];
-  for (const kind of ["stored", "merged"] as const) {
-    const space = new Space(redis, kind);
+  for (const kind of ["stored", "merged", "all_merged"] as const) {
+    const space = new FanOutSpace(redis, kind);
     for (let a = 0; a < 1_000; a++) space.follow(user(0), author(a));
-    if (kind === "merged") space.pull(Array.from({ length: pulledAuthors }, (_, a) => author(a)));
+    const pulled = { stored: 0, merged: pulledAuthors, all_merged: 1_000 }[kind];
+    space.pull(Array.from({ length: pulled }, (_, a) => author(a)));
     for (let i = 0; i < 20_000; i++) space.plan(space.post(author(i % 1_000)));
     space.fanOut.rebuild(user(0), page.nowMs);
     await space.fanOut.settled();
@@ -382,6 +303,7 @@ async function readCosts(redis: RedisConnection) {
       figure("page_p50_ms", stored, "ms"),
       figure("page_p99_ms", quantile(pages.stored, 0.99), "ms"),
       figure(`page_${pulledAuthors}_pulled_p50_ms`, merged, "ms"),
+      figure("page_1000_pulled_p50_ms", quantile(pages.all_merged, 0.5), "ms"),
       figure("build_1000_followees_p50_ms", quantile(built, 0.5), "ms"),
       {
         ...figure("rebuild_1000_followees_p99_ms", rebuildP99, "ms"),
