@@ -29,8 +29,8 @@ import { DEMO_SEED, prepareDemoSpace, runProgram } from "./demo-space.ts";
 
 /*
  * Feature hydration of one request: 500 posts, their authors and both pairs with each become the heavy ranker's matrix. From
- * Redis with nothing at hand ("cold"), against the bare reads of the same keys in one round; from copies that are fresh; from
- * LMDB; and from a state in memory, which is what making the matrix takes by itself. All take turns, in blocks of viewers.
+ * Redis with nothing at hand ("cold") and with copies that are too old ("refetch"), against the bare reads of the same keys
+ * in one round; from copies that are fresh; from LMDB; and from a state in memory, which is what making the matrix takes by itself. All take turns, in blocks of viewers.
  * The servers are started here and keep nothing on disk.
  */
 const POSTS = 500;
@@ -230,15 +230,17 @@ async function measureRedis(task: Task) {
   const { cases, urls, checksums } = task;
   const single = await connectRedis(parseRedisUrl(urls[0]));
   const many = await connectRedis(parseRedisUrl(urls[1]));
-  // Each request is later than any copy is fresh, so that all is fetched.
+  // Each request is later than any copy is fresh: all is fetched, but what hangs on what is known from the copies.
   let clock = 0;
   const later = (): number => {
     clock += 1_000_000;
     return clock;
   };
   const options = { timeoutMs: 5_000, entities: readEntities(task.features, task.ids) };
-  const coldSingle = new RedisFeatureReads(single, later, options);
-  const coldMany = new RedisFeatureReads(many, later, options);
+  const agedSingle = new RedisFeatureReads(single, later, options);
+  const agedMany = new RedisFeatureReads(many, later, options);
+  // Made anew for each request, so large as one needs.
+  const small = { ...options, cacheBytes: 600_000 };
   const cached = new RedisFeatureReads(single, () => 0, { ...options, cacheBytes: 64_000_000 });
   const rows = rowsOf(task);
   const keys = new FeatureKeys(single.target.prefix);
@@ -259,10 +261,12 @@ async function measureRedis(task: Task) {
     async (i) =>
       rows(await reads.load(cases[i] as Case), cases[i] as Case);
   const calls: Record<string, Call> = {
-    redis_cold: from(coldSingle),
+    redis_cold: (i) => from(new RedisFeatureReads(single, Date.now, small))(i),
+    redis_refetch: from(agedSingle),
     raw_mget: async (i) => void (await single.client.mgetBuffer(names[i] as string[])),
     raw_pipeline: (i) => pipelined([[single.client as Redis, names[i] as string[]]]),
-    cluster_cold: from(coldMany),
+    cluster_cold: (i) => from(new RedisFeatureReads(many, Date.now, small))(i),
+    cluster_refetch: from(agedMany),
     raw_cluster: (i) => pipelined(groups[i] as [Redis, string[]][]),
     cached: from(cached),
     cached_load: async (i) => void (await cached.load(cases[i] as Case)),
@@ -316,6 +320,8 @@ function report(times: Times): Figure[] {
     ratio("redis_cold_ratio", "redis_cold", "raw_pipeline"),
     figure("redis_cold_ratio_mget", p("redis_cold", 0.5) / p("raw_mget", 0.5), ""),
     ratio("cluster_cold_ratio", "cluster_cold", "raw_cluster"),
+    figure("redis_refetch_ratio", p("redis_refetch", 0.5) / p("raw_pipeline", 0.5), ""),
+    figure("cluster_refetch_ratio", p("cluster_refetch", 0.5) / p("raw_cluster", 0.5), ""),
     ...Object.keys(times).flatMap((name) => [
       { ...figure(`${name}_p50_ms`, p(name, 0.5), "ms"), ...(name === "cached" ? asked : {}) },
       figure(`${name}_p99_ms`, p(name, 0.99), "ms"),
