@@ -54,9 +54,9 @@ export class LoadedFeatures implements StateView {
     this.count(entity, copy.vector === undefined ? "missing" : "present", copy);
   }
 
-  /** Keeps a place for what is being fetched; it is filled in by who fetches. */
-  expect(entity: Entity, key: string): Copy {
-    const copy = { vector: undefined, fetchedMs: this.nowMs };
+  /** Keeps a place for what is being fetched, with an older vector until who fetches fills it in. */
+  expect(entity: Entity, key: string, older: Float64Array | undefined): Copy {
+    const copy = { vector: older, fetchedMs: this.nowMs };
     this.#copies[entity].set(key, copy);
     return copy;
   }

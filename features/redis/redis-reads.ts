@@ -110,7 +110,7 @@ export class RedisFeatureReads {
     const second: Wanted[] = [];
     this.#needFirst(request, loaded, first);
     this.#needAuthors(request, loaded, authors);
-    // What is loaded by now needs no answer to be followed.
+    // Of what there is a copy, fresh or not, it is known what hangs on it: seldom is anything left for a second round.
     this.#needSecond(request, loaded, first);
     const posts = this.#fetch(first, loaded, true);
     // On its way behind the posts: while it is, their topics are asked for.
@@ -192,7 +192,7 @@ export class RedisFeatureReads {
     const place = this.#places[entity].get(key);
     if (place !== undefined && loaded.nowMs - place.copy.fetchedMs < this.#options.freshMs)
       loaded.take(entity, key, place.copy);
-    else wanted.push({ entity, key, copy: loaded.expect(entity, key), place });
+    else wanted.push({ entity, key, copy: loaded.expect(entity, key, place?.copy.vector), place });
     return true;
   }
 
@@ -208,11 +208,11 @@ export class RedisFeatureReads {
         loaded.degraded = true;
         const earlier = place?.copy;
         const usable = earlier !== undefined && loaded.nowMs - earlier.fetchedMs <= staleMs;
-        if (usable) copy.vector = earlier.vector;
+        if (!usable) copy.vector = undefined;
         loaded.count(entity, usable ? "stale" : earlier ? "expired" : "missing", earlier ?? copy);
         continue;
       }
-      if (value !== null) copy.vector = unpackValue(value, SLOTS[entity]);
+      copy.vector = value === null ? undefined : unpackValue(value, SLOTS[entity]);
       if (place === undefined) this.#places[entity].set(key, { copy });
       else if (copy.fetchedMs >= place.copy.fetchedMs) place.copy = copy;
       loaded.count(entity, copy.vector === undefined ? "missing" : "present", copy);

@@ -1,6 +1,8 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import keySlot from "cluster-key-slot";
 import type { Cluster, Redis } from "ioredis";
@@ -9,7 +11,7 @@ import { readDataset } from "../../datasets/dataset.ts";
 import { random } from "../../datasets/random.ts";
 import { startRedis, startRedisCluster } from "../../datasets/storage/own-redis.ts";
 import { connectRedis, parseRedisUrl, type RedisConnection } from "../../datasets/storage/redis.ts";
-import type { BundleManifest } from "../../features/bundle.ts";
+import { RoostError } from "../../errors.ts";
 import { applyEvent } from "../../features/engine.ts";
 import { ENTITIES, type Entity, type StateView } from "../../features/entities.ts";
 import { LmdbFeatureStore } from "../../features/lmdb-store.ts";
@@ -23,12 +25,13 @@ import { RedisFeatureStore } from "../../features/redis/redis-store.ts";
 import { type IdColumn, SLOTS } from "../../features/registry.ts";
 import type { FeatureStore } from "../../features/store.ts";
 import { type Figure, figure, quantile, writeReport } from "./bench-report.ts";
-import { DEMO_SEED, prepareDemoSpace } from "./demo-space.ts";
+import { DEMO_SEED, prepareDemoSpace, runProgram } from "./demo-space.ts";
 
 /*
  * Feature hydration of one request: 500 posts, their authors and both pairs with each become the heavy ranker's matrix. From
- * Redis with nothing at hand ("cold"), against the bare reads of the same keys in one round; from copies that are fresh;
- * from LMDB; and from the whole state in memory, which is what making the matrix takes by itself. All take turns, in blocks of viewers. Servers are started here and keep nothing on disk.
+ * Redis with nothing at hand ("cold") and with copies that are too old ("refetch"), against the bare reads of the same keys
+ * in one round; from copies that are fresh; from LMDB; and from a state in memory, which is what making the matrix takes by itself. All take turns, in blocks of viewers.
+ * The servers are started here and keep nothing on disk.
  */
 const POSTS = 500;
 /** Candidates are of the newest so many, half of them by authors that the viewer has met. */
@@ -47,6 +50,7 @@ const { values: flags } = parseArgs({
     help: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     viewers: { type: "string", default: "100" },
+    measure: { type: "string" },
     "data-dir": { type: "string", default: process.env.ROOST_DATA_DIR ?? ".roost" },
   },
 });
@@ -67,6 +71,11 @@ async function main(): Promise<void> {
     process.stdout.write(`${USAGE}\n`);
     return;
   }
+  if (flags.measure !== undefined) {
+    const task = JSON.parse(readFileSync(flags.measure, "utf8")) as Task;
+    writeFileSync(flags.measure, JSON.stringify(await measureRedis(task)));
+    return;
+  }
   const space = join(flags["data-dir"], "bench-features");
   await prepareDemoSpace(space);
   const { manifest } = await readChampion(join(space, "models", "heavy"));
@@ -74,26 +83,51 @@ async function main(): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), "roost-bench-features-"));
   const server = await startRedis();
   const cluster = await startRedisCluster();
-  const root = open({ path: dir, maxDbs: 32, noSync: true });
+  const root = open({ path: join(dir, "lmdb"), maxDbs: 32, noSync: true });
   try {
     const single = await connectRedis(parseRedisUrl(server.url));
     const many = await connectRedis(parseRedisUrl(cluster.url));
-    const lmdb = await LmdbFeatureStore.open(root);
     const writes = await fill(single, state);
     await fill(many, state);
+    await many.close();
+    const model = {
+      features: manifest.features,
+      ids: manifest.ids.map(({ name }) => name as IdColumn),
+    };
+    const lmdb = await LmdbFeatureStore.open(root);
     await lmdb.replaceAll(1, state.entries());
     const uncached = await LmdbFeatureStore.open(root, 2);
-    const measured = await measure(cases, manifest, state, single, many, lmdb, uncached);
-    const figures = [...measured.figures, ...(await memory(single, state)), writes];
-    writeReport("features", { seed: DEMO_SEED, rounds: measured.rounds, figures }, flags.json);
+    const here = await measureHere(cases, model, state, lmdb, uncached);
+    // Where the whole world is not in memory: its collection would fall on whoever allocates.
+    const task: Task = { ...model, ...here, cases, urls: [server.url, cluster.url] };
+    const file = join(dir, "task.json");
+    writeFileSync(file, JSON.stringify(task));
+    runProgram(fileURLToPath(import.meta.url), ["--measure", file], "bench features --measure");
+    const there = JSON.parse(readFileSync(file, "utf8")) as Awaited<
+      ReturnType<typeof measureRedis>
+    >;
+    const figures = [...report({ ...here.times, ...there.times }), ...there.sizes];
+    figures.push(figure("features", model.features.length, "columns"));
+    figures.push(...(await memory(single, state)), writes);
+    const rounds = { ...there.times, ...here.times };
+    writeReport("features", { seed: DEMO_SEED, rounds, figures }, flags.json);
     await single.close();
-    await many.close();
   } finally {
     await root.close();
     await cluster.stop();
     await server.stop();
     rmSync(dir, { recursive: true });
   }
+}
+
+/** What the measuring process is told. */
+interface Task {
+  readonly urls: readonly [string, string];
+  readonly features: readonly string[];
+  readonly ids: readonly IdColumn[];
+  readonly cases: readonly Case[];
+  /** Of the matrix of each case, from the state in memory. */
+  readonly checksums: readonly string[];
 }
 
 /** The state at the end of the data set, and requests of viewers at that moment. */
@@ -156,123 +190,143 @@ async function fill(connection: RedisConnection, state: MemoryState): Promise<Fi
   return figure("redis_vectors_written_per_s", perS, "vectors/s");
 }
 
-interface Prepared {
-  readonly request: Case;
-  readonly names: readonly string[];
-  readonly groups: readonly (readonly [Redis, readonly string[]])[];
-  readonly expected: Float32Array;
-}
+type Times = Readonly<Record<string, readonly number[]>>;
+type Call = (i: number) => Promise<Float32Array | undefined>;
 
-const VARIANTS = [
-  "redis_cold",
-  "raw_mget",
-  "raw_pipeline",
-  "cluster_cold",
-  "raw_cluster",
-  "cached",
-  "memory",
-  "lmdb",
-  "lmdb_uncached",
-] as const;
-type Variant = (typeof VARIANTS)[number];
-
-async function measure(
-  cases: readonly Case[],
-  model: BundleManifest,
-  state: MemoryState,
-  single: RedisConnection,
-  many: RedisConnection,
-  lmdb: LmdbFeatureStore,
-  uncached: LmdbFeatureStore,
-) {
-  // Each request is later than any copy is fresh, so that all is fetched.
-  let clock = 0;
-  const later = (): number => {
-    clock += 1_000_000;
-    return clock;
-  };
-  const ids = model.ids.map(({ name }) => name as IdColumn);
-  const entities = readEntities(model.features, ids);
-  const options = { timeoutMs: 5_000, entities };
-  const coldSingle = new RedisFeatureReads(single, later, options);
-  const coldMany = new RedisFeatureReads(many, later, options);
-  const cached = new RedisFeatureReads(single, () => 0, { ...options, cacheBytes: 64_000_000 });
-  const reader = new FeatureReader(model.features, ids);
-  const rows = (view: StateView, request: Case): Float32Array => {
-    const matrix = new Float32Array(POSTS * model.features.length);
+/** Makes a request's matrix from a view. */
+function rowsOf({ features, ids }: Pick<Task, "features" | "ids">) {
+  const reader = new FeatureReader(features, ids);
+  return (view: StateView, request: Case): Float32Array => {
+    const matrix = new Float32Array(POSTS * features.length);
     const hashes = new Uint32Array(POSTS * ids.length);
     reader.begin(view, request);
     for (let row = 0; row < request.postIds.length; row++)
       reader.row(request.postIds[row] as string, request.authorOf[row], matrix, hashes, row);
     return matrix;
   };
+}
+
+const checksum = (matrix: Float32Array): string =>
+  createHash("sha256").update(new Uint8Array(matrix.buffer)).digest("hex");
+
+async function measureHere(
+  cases: readonly Case[],
+  model: Pick<Task, "features" | "ids">,
+  state: MemoryState,
+  lmdb: LmdbFeatureStore,
+  uncached: LmdbFeatureStore,
+): Promise<{ times: Times; checksums: readonly string[] }> {
+  const rows = rowsOf(model);
+  const checksums = cases.map((request) => checksum(rows(state, request)));
+  const from =
+    (view: StateView): Call =>
+    async (i) =>
+      rows(view, cases[i] as Case);
+  const calls = { lmdb: from(lmdb), memory: from(state), lmdb_uncached: from(uncached) };
+  return { times: await alternate(calls, checksums), checksums };
+}
+
+async function measureRedis(task: Task) {
+  const { cases, urls, checksums } = task;
+  const single = await connectRedis(parseRedisUrl(urls[0]));
+  const many = await connectRedis(parseRedisUrl(urls[1]));
+  // Each request is later than any copy is fresh: all is fetched, but what hangs on what is known from the copies.
+  let clock = 0;
+  const later = (): number => {
+    clock += 1_000_000;
+    return clock;
+  };
+  const options = { timeoutMs: 5_000, entities: readEntities(task.features, task.ids) };
+  const agedSingle = new RedisFeatureReads(single, later, options);
+  const agedMany = new RedisFeatureReads(many, later, options);
+  // Made anew for each request, so large as one needs.
+  const small = { ...options, cacheBytes: 600_000 };
+  const cached = new RedisFeatureReads(single, () => 0, { ...options, cacheBytes: 64_000_000 });
+  const rows = rowsOf(task);
   const keys = new FeatureKeys(single.target.prefix);
-  const times = Object.fromEntries(VARIANTS.map((name) => [name, [] as number[]])) as Record<
-    Variant,
-    number[]
-  >;
-  let keysRead = 0;
-  let bytesRead = 0;
-  const prepared: Prepared[] = [];
+  const names: string[][] = [];
+  let bytes = 0;
   for (const request of cases) {
     const loaded = await cached.load(request);
-    if (loaded.degraded) throw new Error("Redis did not answer");
-    const names: string[] = [];
+    if (loaded.degraded) throw new RoostError("REDIS_UNAVAILABLE", "no answer in time");
+    const own: string[] = [];
     for (const entity of ENTITIES)
-      for (const key of loaded.keys(entity)) names.push(keys.of(entity, key));
-    const groups = grouped(many.client as Cluster, names);
-    prepared.push({ request, names, groups, expected: rows(loaded, request) });
-    keysRead += names.length;
-    for (const value of await single.client.mgetBuffer(names as string[]))
-      bytesRead += value?.length ?? 0;
+      for (const key of loaded.keys(entity)) own.push(keys.of(entity, key));
+    names.push(own);
+    for (const value of await single.client.mgetBuffer(own)) bytes += value?.length ?? 0;
   }
-  const calls: Record<Variant, (on: Prepared) => Promise<Float32Array | undefined>> = {
-    redis_cold: async ({ request }) => rows(await coldSingle.load(request), request),
-    raw_mget: async ({ names }) => void (await single.client.mgetBuffer(names as string[])),
-    raw_pipeline: ({ names }) => pipelined([[single.client as Redis, names]]),
-    cluster_cold: async ({ request }) => rows(await coldMany.load(request), request),
-    raw_cluster: ({ groups }) => pipelined(groups),
-    cached: async ({ request }) => rows(await cached.load(request), request),
-    memory: async ({ request }) => rows(state, request),
-    lmdb: async ({ request }) => rows(lmdb, request),
-    lmdb_uncached: async ({ request }) => rows(uncached, request),
+  const groups = names.map((own) => grouped(many.client as Cluster, own));
+  const from =
+    (reads: RedisFeatureReads): Call =>
+    async (i) =>
+      rows(await reads.load(cases[i] as Case), cases[i] as Case);
+  const calls: Record<string, Call> = {
+    redis_cold: (i) => from(new RedisFeatureReads(single, Date.now, small))(i),
+    redis_refetch: from(agedSingle),
+    raw_mget: async (i) => void (await single.client.mgetBuffer(names[i] as string[])),
+    raw_pipeline: (i) => pipelined([[single.client as Redis, names[i] as string[]]]),
+    cluster_cold: (i) => from(new RedisFeatureReads(many, Date.now, small))(i),
+    cluster_refetch: from(agedMany),
+    raw_cluster: (i) => pipelined(groups[i] as [Redis, string[]][]),
+    cached: from(cached),
+    cached_load: async (i) => void (await cached.load(cases[i] as Case)),
   };
+  const times = await alternate(calls, checksums);
+  await single.close();
+  await many.close();
+  return {
+    times,
+    sizes: [
+      figure("keys_per_request", names.flat().length / cases.length, "keys"),
+      figure("bytes_per_request", bytes / cases.length, "B"),
+    ],
+  };
+}
+
+/** Times of each call, in ms. @throws RoostError when a matrix is not the one that the state in memory gives */
+async function alternate(
+  calls: Readonly<Record<string, Call>>,
+  checksums: readonly string[],
+): Promise<Times> {
+  const entries = Object.entries(calls);
+  const times: Record<string, number[]> = {};
+  for (const [name] of entries) times[name] = [];
   for (let pass = 0; pass < PASSES; pass++)
-    for (let from = 0, turn = 0; from < prepared.length; from += BLOCK, turn++)
-      for (let v = 0; v < VARIANTS.length; v++) {
+    for (let from = 0, turn = 0; from < checksums.length; from += BLOCK, turn++)
+      for (let v = 0; v < entries.length; v++) {
         // Another one begins each turn; in blocks, so that none empties the others' caches at each call.
-        const name = VARIANTS[(v + turn) % VARIANTS.length] as Variant;
-        for (const on of prepared.slice(from, from + BLOCK)) {
+        const [name, call] = entries[(v + turn) % entries.length] as [string, Call];
+        for (let i = from; i < Math.min(checksums.length, from + BLOCK); i++) {
           const at = performance.now();
-          const matrix = await calls[name](on);
+          const matrix = await call(i);
           const took = performance.now() - at;
-          if (pass > 0) times[name].push(took);
-          if (matrix !== undefined && !sameBits(matrix, on.expected))
-            throw new Error(`${name} gives other features`);
+          if (pass > 0) times[name]?.push(took);
+          else if (matrix !== undefined && checksum(matrix) !== checksums[i])
+            throw new RoostError("INTERNAL", `${name} gives other features`);
         }
       }
-  const p = (name: Variant, q: number): number => quantile(times[name], q);
-  const ratio = (name: string, of: Variant, floor: Variant): Figure => {
+  return times;
+}
+
+function report(times: Times): Figure[] {
+  const p = (name: string, q: number): number => quantile(times[name] as number[], q);
+  const ratio = (name: string, of: string, floor: string): Figure => {
     const value = p(of, 0.5) / p(floor, 0.5);
     return { ...figure(name, value, ""), asked: "≤ 1.5", ok: value <= 1.5 };
   };
-  const cachedP50 = p("cached", 0.5);
-  const asked = { asked: "≤ 1", ok: cachedP50 <= 1 };
-  return {
-    rounds: times,
-    figures: [
-      ratio("redis_cold_ratio", "redis_cold", "raw_pipeline"),
-      figure("redis_cold_ratio_mget", p("redis_cold", 0.5) / p("raw_mget", 0.5), ""),
-      ratio("cluster_cold_ratio", "cluster_cold", "raw_cluster"),
-      ...VARIANTS.flatMap((name) => [
-        { ...figure(`${name}_p50_ms`, p(name, 0.5), "ms"), ...(name === "cached" ? asked : {}) },
-        figure(`${name}_p99_ms`, p(name, 0.99), "ms"),
-      ]),
-      figure("keys_per_request", keysRead / cases.length, "keys"),
-      figure("bytes_per_request", bytesRead / cases.length, "B"),
-      figure("features", model.features.length, "columns"),
-    ],
-  };
+  const cached = p("cached", 0.5);
+  const asked = { asked: "≤ 1", ok: cached <= 1 };
+  return [
+    ratio("redis_cold_ratio", "redis_cold", "raw_pipeline"),
+    figure("redis_cold_ratio_mget", p("redis_cold", 0.5) / p("raw_mget", 0.5), ""),
+    ratio("cluster_cold_ratio", "cluster_cold", "raw_cluster"),
+    figure("redis_refetch_ratio", p("redis_refetch", 0.5) / p("raw_pipeline", 0.5), ""),
+    figure("cluster_refetch_ratio", p("cluster_refetch", 0.5) / p("raw_cluster", 0.5), ""),
+    ...Object.keys(times).flatMap((name) => [
+      { ...figure(`${name}_p50_ms`, p(name, 0.5), "ms"), ...(name === "cached" ? asked : {}) },
+      figure(`${name}_p99_ms`, p(name, 0.99), "ms"),
+    ]),
+  ];
 }
 
 /** Keys by the node that serves them: found before the clock runs. */
@@ -290,7 +344,9 @@ function grouped(cluster: Cluster, names: readonly string[]): [Redis, string[]][
   return [...groups];
 }
 
-async function pipelined(groups: Prepared["groups"]): Promise<undefined> {
+async function pipelined(
+  groups: readonly (readonly [Redis, readonly string[]])[],
+): Promise<undefined> {
   await Promise.all(
     groups.map(([node, names]) => {
       const pipeline = node.pipeline();
@@ -317,8 +373,5 @@ async function memory({ client, target }: RedisConnection, state: MemoryState): 
   }
   return figures;
 }
-
-const sameBits = (a: Float32Array, b: Float32Array): boolean =>
-  Buffer.from(a.buffer).equals(Buffer.from(b.buffer));
 
 await main();
