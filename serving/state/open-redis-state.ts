@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
+import { type HeldLease, holdLease } from "../../datasets/log/held-lease.ts";
 import { openLmdbEventLog } from "../../datasets/log/lmdb-event-log.ts";
 import { openRedisEventLog, type RedisEventLog } from "../../datasets/log/redis-event-log.ts";
 import { redisLeases } from "../../datasets/log/redis-leases.ts";
@@ -36,9 +37,7 @@ const FEATURES = "features";
 const LOG_PARTITION = 0;
 /** Rolled at least hourly; so many unrolled ones are a stuck roller and half a gigabyte. */
 const MOST_UNROLLED = 2_000_000;
-/** A lease is renewed this often within its time, so that one lost renewal does not end it. */
-const RENEWALS = 4;
-/** How often the lease of a process that may be dead is looked at. */
+/** How often a lease that another process may have is looked at. */
 const LOOK_MS = 250;
 
 /**
@@ -64,7 +63,7 @@ export async function openRedisState(
   try {
     if (log.durability.level !== "always")
       onNotice(`acknowledged events may be lost: ${log.durability.reason}`);
-    const lease = await holdLease(options);
+    const lease = await holdState(options);
     closers.push(() => lease.release());
     const features = await RedisFeatureStore.open({
       connection,
@@ -137,52 +136,48 @@ async function upToDate(
   return broadcast.position > 0 ? broadcast : fresh;
 }
 
-/** Acquires the lease of the feature state's writer and renews it until it is released or lost. */
-async function holdLease({
+/** Holds the lease of the feature state's one writer until it is released or somebody else has it. */
+async function holdState({
   connection,
   owner,
   onLost,
 }: RedisStateOptions): Promise<{ readonly token: number; release(): Promise<void> }> {
   const leases = redisLeases(connection, { owner });
+  const acquire = () => holdLease(leases, FEATURES, LOG_PARTITION, () => performance.now());
   const until = performance.now() + 2 * leases.ttlMs;
-  let grant = await leases.acquire(FEATURES, LOG_PARTITION);
+  let lease = await acquire();
   // The process before may have been killed: its lease ends by itself.
-  while (grant === undefined && performance.now() < until) {
+  while (lease === undefined && performance.now() < until) {
     await delay(LOOK_MS);
-    grant = await leases.acquire(FEATURES, LOG_PARTITION);
+    lease = await acquire();
   }
-  if (grant === undefined)
+  if (lease === undefined)
     throw new RoostError(
       "FENCED",
       `another process writes the feature state under the prefix ${connection.target.prefix}`,
     );
-  const { token } = grant;
-  let held = token;
-  let renewedMs = performance.now();
-  const keep = async (): Promise<void> => {
-    if (await leases.renew(FEATURES, LOG_PARTITION, held)) {
-      renewedMs = performance.now();
-      return;
+  const { token } = lease;
+  let released = false;
+  // It runs out while Redis is gone. Whoever had it meanwhile has claimed the state, which then refuses our token.
+  const takeAgain = async (): Promise<void> => {
+    while (!released) {
+      const again = await acquire().catch(() => null);
+      if (again === undefined)
+        return onLost(new RoostError("FENCED", "another process has the feature state by now"));
+      if (again !== null) return watch(again);
+      await delay(LOOK_MS);
     }
-    // It ran out while Redis was gone. Whoever had it since has claimed the state, which then refuses our token.
-    const again = await leases.acquire(FEATURES, LOG_PARTITION);
-    if (again !== undefined) {
-      held = again.token;
-      return;
-    }
-    clearInterval(timer);
-    const seconds = ((performance.now() - renewedMs) / 1_000).toFixed(1);
-    onLost(
-      new RoostError("FENCED", `the lease on the feature state, last renewed ${seconds} s ago`),
-    );
   };
-  // While Redis does not answer nobody else gets the lease either.
-  const timer = setInterval(() => void keep().catch(() => {}), leases.ttlMs / RENEWALS);
+  const watch = (held: HeldLease): void => {
+    lease = held;
+    held.lost.addEventListener("abort", () => void takeAgain(), { once: true });
+  };
+  watch(lease);
   return {
     token,
     release: async () => {
-      clearInterval(timer);
-      await leases.release(FEATURES, LOG_PARTITION, held).catch(() => {});
+      released = true;
+      await lease?.release().catch(() => {});
     },
   };
 }
