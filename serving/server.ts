@@ -16,6 +16,7 @@ import type { StateView } from "../features/entities.ts";
 import { AfterAnswers } from "./after-answers.ts";
 import { logExposures } from "./effects/log-exposures.ts";
 import { logServed } from "./effects/log-served.ts";
+import { followingTimeline } from "./following-timeline.ts";
 import { type App, createApp } from "./http/app.ts";
 import type { ServerClock } from "./http/services.ts";
 import { closeGracefully } from "./http/shutdown.ts";
@@ -50,6 +51,8 @@ import { WEIGHTS_KIND, weightsKeeper } from "./versions/weights-kind.ts";
 const CANDIDATE_LOG_SHARE = 0.02;
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;
+/** How often fan-out looks at its load. */
+const LOAD_LOOK_MS = 100;
 
 export interface ServerOptions {
   /** Where time comes from. Default: the machine. */
@@ -121,7 +124,7 @@ async function open(
       logger.error({ err: error }, `${what} failed`);
   const dir = openDataDir(settings.dataDir, "own");
   opened.push(() => dir.close());
-  const { log, live, source, checkpoint, close } = await openSpace(
+  const { log, live, source, timeline, fanOut, checkpoint, close } = await openSpace(
     settings,
     dir,
     time,
@@ -180,8 +183,17 @@ async function open(
 
   const intake = new EventIntake(
     { log, consumer, posts: broadcast.posts, graph: broadcast.graph, clock },
-    { unknownUsers: settings.unknownUsers },
+    {
+      unknownUsers: settings.unknownUsers,
+      ...(fanOut && { load: fanOut.load, random: Math.random }),
+    },
   );
+  if (fanOut !== undefined) {
+    const looking = setInterval(() => fanOut.look(), LOAD_LOOK_MS);
+    opened.push(() => clearInterval(looking));
+    metrics.fanOut(fanOut);
+  }
+  const readFollowing = followingTimeline(timeline, broadcast.graph);
   const onError = failed("work after an answer");
   const after = new AfterAnswers(onError);
   const exposures = exposureLogger(
@@ -286,6 +298,10 @@ async function open(
     clock,
     versions,
     counts: live.counts,
+    timelines: {
+      following: (userId, request) => readFollowing(userId, { ...request, nowMs: clock.nowMs() }),
+      position: () => live.position,
+    },
     newPosts,
     metrics,
     logger,

@@ -96,6 +96,11 @@ export class FanOut {
     return this.#progress.position;
   }
 
+  /** How much it has to do, and what is to be done about it. */
+  get load(): FanOutLoad {
+    return this.#parts.load;
+  }
+
   /** Whether the store refused what was written last. */
   get failing(): boolean {
     return this.#failing;

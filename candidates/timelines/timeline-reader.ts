@@ -1,6 +1,6 @@
 import type { StoredPost } from "../post-store.ts";
 import type { PushFacts } from "./build-timeline.ts";
-import { showsTo } from "./following-rule.ts";
+import { showsTo, type TimelineFacts } from "./following-rule.ts";
 import { placeOf, postsByTime } from "./posts-by-time.ts";
 import type { ReaderActivity } from "./reader-activity.ts";
 import { byPlace, type TimelineEntry, type TimelineStore } from "./timeline-store.ts";
@@ -131,17 +131,35 @@ export class TimelineReader {
   }
 
   #fromPosts(userId: string, request: TimelineRequest): Page {
-    const found: StoredPost[] = [];
-    this.#addPosts(userId, request, found);
-    return pageOf(found, request.limit);
+    return followingPosts(userId, request, this.#parts);
   }
 
-  #addPosts(userId: string, { limit, after, nowMs }: TimelineRequest, found: StoredPost[]): void {
-    const { posts, graph } = this.#parts;
-    for (const post of postsByTime(posts, graph.following(userId), nowMs, after)) {
-      if (found.length >= limit) return;
-      if (showsTo(userId, post, this.#parts)) found.push(post);
-    }
+  #addPosts(userId: string, request: TimelineRequest, found: StoredPost[]): void {
+    addPosts(userId, request, this.#parts, found);
+  }
+}
+
+/** A following timeline from the posts in memory alone: what every way of reading gives. */
+export function followingPosts(
+  userId: string,
+  request: TimelineRequest,
+  facts: TimelineFacts,
+): Page {
+  const found: StoredPost[] = [];
+  addPosts(userId, request, facts, found);
+  return pageOf(found, request.limit);
+}
+
+function addPosts(
+  userId: string,
+  { limit, after, nowMs }: TimelineRequest,
+  facts: TimelineFacts,
+  found: StoredPost[],
+): void {
+  const { posts, graph } = facts;
+  for (const post of postsByTime(posts, graph.following(userId), nowMs, after)) {
+    if (found.length >= limit) return;
+    if (showsTo(userId, post, facts)) found.push(post);
   }
 }
 

@@ -15,23 +15,29 @@ export function mutedKeyword(): Filter<HomeQuery> {
     onFailure: "closed",
     enabled: (query) => query.mutedKeywords.length > 0,
     keep: (query, table) => {
-      const phrases = query.mutedKeywords
-        .map((keyword) => ({ keyword, tokens: tokenize(foldCase(keyword)) }))
-        .filter(({ tokens }) => tokens.length > 0)
-        .map(({ keyword, tokens }) => ({ tokens, rule: `muted: ${keyword}` }));
+      const muting = mutingOf(query.mutedKeywords);
       const texts = textColumn(table, "text");
-      return (row) => {
-        const text = foldCase(textAt(texts, row));
-        let tokens: string[] | undefined;
-        for (const phrase of phrases) {
-          // Most texts hold no part of the phrase at all, and looking for one is cheaper than splitting into words.
-          if (!text.includes(phrase.tokens[0] as string)) continue;
-          tokens ??= tokenize(text);
-          if (holds(tokens, phrase.tokens)) return phrase.rule;
-        }
-        return true;
-      };
+      return (row) => muting(textAt(texts, row)) ?? true;
     },
+  };
+}
+
+/** Tells the rule under which a text is muted by these phrases; undefined = by none. */
+export function mutingOf(keywords: readonly string[]): (text: string) => string | undefined {
+  const phrases = keywords
+    .map((keyword) => ({ keyword, tokens: tokenize(foldCase(keyword)) }))
+    .filter(({ tokens }) => tokens.length > 0)
+    .map(({ keyword, tokens }) => ({ tokens, rule: `muted: ${keyword}` }));
+  return (written) => {
+    const text = foldCase(written);
+    let tokens: string[] | undefined;
+    for (const phrase of phrases) {
+      // Most texts hold no part of the phrase at all, and looking for one is cheaper than splitting into words.
+      if (!text.includes(phrase.tokens[0] as string)) continue;
+      tokens ??= tokenize(text);
+      if (holds(tokens, phrase.tokens)) return phrase.rule;
+    }
+    return undefined;
   };
 }
 

@@ -25,6 +25,7 @@ import { rankRoute } from "./rank-route.ts";
 import { CallerGone } from "./request-signal.ts";
 import type { Services } from "./services.ts";
 import { streamRoute } from "./stream-route.ts";
+import { timelineRoute } from "./timeline-route.ts";
 import type { Body } from "./validate.ts";
 import { versionRoutes } from "./version-routes.ts";
 import { weightsRoute } from "./weights-route.ts";
@@ -136,7 +137,8 @@ export async function createApp(options: AppOptions): Promise<App> {
   eventRoute(server, options);
   weightsRoute(server, options);
   if (options.versions !== undefined) versionRoutes(server, options.versions, options.clock);
-  const { counts, newPosts } = options;
+  const { counts, newPosts, timelines } = options;
+  if (timelines !== undefined) timelineRoute(server, { timelines });
   if (counts !== undefined) countsRoute(server, { counts });
   if (newPosts !== undefined) streamRoute(server, { ...options, newPosts });
   operationRoutes(server, options);

@@ -4,6 +4,7 @@ import type { NewPosts } from "../state/new-posts.ts";
 import type { PostCounts } from "../state/post-counts.ts";
 import type { VersionStore } from "../versions/version-store.ts";
 import type { RankRequest, RankResponse, WeightsResponse } from "./schemas.ts";
+import type { Timelines } from "./timeline-route.ts";
 
 /** What the API needs of the rest of the process. Every argument has passed its schema. */
 export interface Services {
@@ -16,6 +17,8 @@ export interface Services {
   readonly versions?: VersionStore;
   /** Serves `GET /v1/counts` when given. */
   readonly counts?: Pick<PostCounts, "of">;
+  /** Serves `GET /v1/timelines/following/{user_id}` when given. */
+  readonly timelines?: Timelines;
   /** Serves the streams of new posts when given. */
   readonly newPosts?: NewPosts;
 }

@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { FanOut } from "../../candidates/timelines/fan-out.ts";
 import type { RankRecord } from "./rank-record.ts";
 
 /** From a filter's tenth of a millisecond to the request timeout. */
@@ -24,6 +25,8 @@ export interface Metrics {
   versionInForce(kind: string, name: string, checksum: string): void;
   /** Open streams of new posts. */
   streams(): { inc(): void; dec(): void };
+  /** How fan-out does, read at each scrape. */
+  fanOut(fanOut: FanOut): void;
   /** The registry, for parts that bring numbers of their own. */
   readonly registry: Registry;
 }
@@ -134,6 +137,49 @@ export function createMetrics(): Metrics {
     rankFailed: countComponents,
     eventsTaken: (type, status) => events.inc({ type, status }),
     streams: () => streams,
+    fanOut(fanOut) {
+      const gauge = (name: string, help: string, value: () => number): void => {
+        new Gauge({
+          name,
+          help,
+          registers,
+          collect: function collect() {
+            this.set(value());
+          },
+        });
+      };
+      const { load } = fanOut;
+      gauge("roost_fan_out_waiting", "Timelines that wait to be written", () => fanOut.waiting);
+      gauge(
+        "roost_fan_out_arrived_per_s",
+        "Timelines to be written that come a second",
+        () => load.arrivedPerS,
+      );
+      gauge(
+        "roost_fan_out_written_per_s",
+        "Timelines that are written a second while work waits",
+        () => load.writtenPerS,
+      );
+      gauge(
+        "roost_fan_out_completion_seconds",
+        "How long what comes now will wait",
+        () => load.completionS,
+      );
+      gauge("roost_fan_out_failing", "1 while the store of timelines refuses writes", () =>
+        fanOut.failing ? 1 : 0,
+      );
+      const states = new Gauge({
+        name: "roost_fan_out_state",
+        help: "1 for the state of load that fan-out is in, with why",
+        labelNames: ["state", "reason"] as const,
+        registers,
+        collect() {
+          this.reset();
+          this.set({ state: load.state, reason: load.reason }, 1);
+        },
+      });
+      void states;
+    },
     versionInForce(kind, name, checksum) {
       const before = inForce.get(`${kind}/${name}`);
       if (before !== undefined) versions.remove({ kind, name, checksum: before });

@@ -18,6 +18,8 @@ const MOST_BEHIND = 200_000;
 /** The state takes at least so many records a second, for an estimate of when it has caught up. */
 const APPLIED_PER_S = 20_000;
 
+const ALL_ADMITTED = { admitShare: 1, retryAfterS: 0, reason: "" };
+
 export interface IntakeOptions {
   /** Most events that may wait for the disk. */
   readonly waiting?: number;
@@ -25,6 +27,14 @@ export interface IntakeOptions {
   readonly behind?: number;
   /** Whether events of users of whom nothing was said before are taken. */
   readonly unknownUsers?: "accept" | "refuse";
+  /** How much fan-out can take: of what comes, the share that it admits is taken. */
+  readonly load?: {
+    readonly admitShare: number;
+    readonly retryAfterS: number;
+    readonly reason: string;
+  };
+  /** Uniform in [0, 1): who is asked to wait is drawn. */
+  readonly random?: () => number;
 }
 
 export interface IntakeParts {
@@ -43,10 +53,16 @@ export class EventIntake implements EventSink {
 
   constructor(
     parts: IntakeParts,
-    { waiting = MOST_WAITING, behind = MOST_BEHIND, unknownUsers = "accept" }: IntakeOptions = {},
+    {
+      waiting = MOST_WAITING,
+      behind = MOST_BEHIND,
+      unknownUsers = "accept",
+      load = ALL_ADMITTED,
+      random = () => 0,
+    }: IntakeOptions = {},
   ) {
     this.#parts = parts;
-    this.#options = { waiting, behind, unknownUsers };
+    this.#options = { waiting, behind, unknownUsers, load, random };
   }
 
   /** @throws OVERLOADED before anything is written, when too many events wait for the disk or for the state */
@@ -114,6 +130,9 @@ export class EventIntake implements EventSink {
 
   #refuseWhenFull(more: number): void {
     const { log, consumer } = this.#parts;
+    const { load, random } = this.#options;
+    if (load.admitShare < 1 && random() >= load.admitShare)
+      throw new Busy("OVERLOADED", load.reason, load.retryAfterS);
     if (this.#waiting > 0 && this.#waiting + more > this.#options.waiting)
       throw new Busy("OVERLOADED", `${this.#waiting} events wait for the disk`, 1);
     const behind = log.lastSeq() - consumer.position;

@@ -1,8 +1,12 @@
 import { PopularPosts } from "../../candidates/popular-posts.ts";
 import { PostStore } from "../../candidates/post-store.ts";
 import { SocialGraph } from "../../candidates/social-graph.ts";
+import type { FanOut } from "../../candidates/timelines/fan-out.ts";
+import { PulledAuthors } from "../../candidates/timelines/pulled-authors.ts";
+import { ReaderActivity } from "../../candidates/timelines/reader-activity.ts";
 import { ViewerHistory } from "../../candidates/viewer-history.ts";
 import type { Event, LoggedEvent } from "../../datasets/events.ts";
+import { during } from "../../datasets/phases.ts";
 import { applyEvent } from "../../features/engine.ts";
 import type { FeatureStore } from "../../features/store.ts";
 import type { PostCounts } from "./post-counts.ts";
@@ -17,6 +21,8 @@ export class BroadcastState {
   readonly popular = new PopularPosts(undefined, this.posts);
   readonly graph = new SocialGraph();
   readonly history = new ViewerHistory();
+  readonly pulled = new PulledAuthors(this.graph);
+  readonly activity = new ReaderActivity();
   position = 0;
   #trimmedAtMs = 0;
 
@@ -25,6 +31,8 @@ export class BroadcastState {
     this.popular.apply(event);
     this.graph.apply(event);
     this.history.apply(event);
+    this.pulled.apply(event);
+    this.activity.apply(event);
     if (event.time_ms - this.#trimmedAtMs > TRIM_EVERY_MS) this.trim(event.time_ms);
   }
 
@@ -44,6 +52,8 @@ export class BroadcastState {
         popular: this.popular.snapshot(),
         graph: this.graph.snapshot(),
         history: this.history.snapshot(),
+        pulled: this.pulled.snapshot(),
+        activity: this.activity.snapshot(),
       },
     });
   }
@@ -59,6 +69,8 @@ export class BroadcastState {
     this.popular.restore(snapshot.states.popular);
     this.graph.restore(snapshot.states.graph);
     this.history.restore(snapshot.states.history);
+    this.pulled.restore(snapshot.states.pulled);
+    this.activity.restore(snapshot.states.activity);
     this.position = snapshot.position;
   }
 }
@@ -69,12 +81,20 @@ export class LiveState {
   readonly features: FeatureStore;
   readonly counts: PostCounts;
   readonly #forgetters: ((userId: string) => unknown)[] = [];
+  readonly #fanOut: FanOut | undefined;
   readonly #followers: ((events: readonly LoggedEvent[]) => void)[] = [];
 
-  constructor(broadcast: BroadcastState, features: FeatureStore, counts: PostCounts) {
+  /** @param fanOut brings posts into stored timelines, where there are any */
+  constructor(
+    broadcast: BroadcastState,
+    features: FeatureStore,
+    counts: PostCounts,
+    fanOut?: FanOut,
+  ) {
     this.broadcast = broadcast;
     this.features = features;
     this.counts = counts;
+    this.#fanOut = fanOut;
   }
 
   /** Calls `forget` for every deleted user, after the state has forgotten them, and waits for what it returns. */
@@ -92,6 +112,11 @@ export class LiveState {
     return Math.min(this.broadcast.position, this.features.position, this.counts.position);
   }
 
+  /** The last record that stored timelines reflect too: what a new process goes on after. */
+  get deliveredPosition(): number {
+    return Math.min(this.position, this.#fanOut?.position.seq ?? Number.POSITIVE_INFINITY);
+  }
+
   /** Applies log records in sequence order; each part skips what it has had before. */
   async apply(events: readonly LoggedEvent[]): Promise<void> {
     const last = events.at(-1)?.seq;
@@ -102,9 +127,15 @@ export class LiveState {
         for (const event of fresh) applyEvent(state, event);
       });
     await this.counts.apply(events, last);
-    for (const event of events)
-      if (event.seq > this.broadcast.position) this.broadcast.apply(event);
-    this.broadcast.position = Math.max(this.broadcast.position, last);
+    const { broadcast } = this;
+    const apply = (event: LoggedEvent): void => {
+      if (event.seq <= broadcast.position) return;
+      broadcast.apply(event);
+      broadcast.position = event.seq;
+    };
+    if (this.#fanOut !== undefined)
+      await during("fan_out", () => (this.#fanOut as FanOut).apply(events, apply));
+    else for (const event of events) apply(event);
     for (const follow of this.#followers) follow(events);
     for (const event of events)
       if (event.type === "user_deleted")

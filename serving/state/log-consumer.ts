@@ -62,7 +62,7 @@ export class LogConsumer {
   async #follow(): Promise<void> {
     for await (const batch of followLog(
       this.#places,
-      this.#state.position + 1,
+      this.#state.deliveredPosition + 1,
       this.#stop.signal,
     )) {
       await during("apply", () => this.#state.apply(batch));

@@ -1,5 +1,9 @@
 import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
+import { FAN_OUT, FanOut } from "../../candidates/timelines/fan-out.ts";
+import { FanOutLoad } from "../../candidates/timelines/fan-out-load.ts";
+import { RedisTimelines } from "../../candidates/timelines/redis-timelines.ts";
+import { TimelineReader } from "../../candidates/timelines/timeline-reader.ts";
 import { type HeldLease, holdLease } from "../../datasets/log/held-lease.ts";
 import { openLmdbEventLog } from "../../datasets/log/lmdb-event-log.ts";
 import { openRedisEventLog, type RedisEventLog } from "../../datasets/log/redis-event-log.ts";
@@ -12,6 +16,7 @@ import type { RedisConnection } from "../../datasets/storage/redis.ts";
 import { RoostError } from "../../errors.ts";
 import { RedisFeatureReads } from "../../features/redis/redis-reads.ts";
 import { RedisFeatureStore } from "../../features/redis/redis-store.ts";
+import type { ReadTimeline } from "../following-timeline.ts";
 import type { FeatureSource } from "../hydrators/features.ts";
 import { BroadcastState, LiveState } from "./live-state.ts";
 import { checkpointer, type OpenState, snapshotPath } from "./open-state.ts";
@@ -37,6 +42,8 @@ const FEATURES = "features";
 const LOG_PARTITION = 0;
 /** Rolled at least hourly; so many unrolled ones are a stuck roller and half a gigabyte. */
 const MOST_UNROLLED = 2_000_000;
+/** Time that deliveries get when a server ends. */
+const MOST_SETTLING_MS = 5_000;
 /** How often a lease that another process may have is looked at. */
 const LOOK_MS = 250;
 
@@ -76,10 +83,13 @@ export async function openRedisState(
     const counts = new PostCounts(root);
     const broadcast = await upToDate(dir, log, features, counts, onNotice);
     const reads = new RedisFeatureReads(connection, wallMs);
+    const { fanOut, timeline } = await openTimelines(connection, broadcast, options);
     const checkpoint = checkpointer(broadcast, snapshotPath(dir));
     return {
       log,
-      live: new LiveState(broadcast, features, counts),
+      live: new LiveState(broadcast, features, counts, fanOut),
+      timeline,
+      fanOut,
       source: {
         reads,
         get position() {
@@ -90,6 +100,9 @@ export async function openRedisState(
       },
       checkpoint,
       close: async () => {
+        // A snapshot that is ahead of fan-out would leave deletions that nobody delivers.
+        await Promise.race([fanOut.settled(), delay(MOST_SETTLING_MS, undefined, { ref: false })]);
+        await fanOut.close();
         await checkpoint();
         await counts.flush();
         await closeAll();
@@ -135,6 +148,40 @@ async function upToDate(
   const fresh = await rebuild({ segments: dir.segments, log }, rebuilt);
   return broadcast.position > 0 ? broadcast : fresh;
 }
+
+/** Stored timelines, what brings posts into them, and how they are read. */
+async function openTimelines(
+  connection: RedisConnection,
+  broadcast: BroadcastState,
+  { onNotice }: RedisStateOptions,
+): Promise<{ readonly fanOut: FanOut; readonly timeline: ReadTimeline }> {
+  const store = new RedisTimelines(connection);
+  const onError = (error: unknown): void =>
+    onNotice(`stored timelines do not answer: ${(error as Error).message}`);
+  const fanOut = new FanOut({
+    ...pick(broadcast),
+    store,
+    load: new FanOutLoad(),
+    now: () => performance.now(),
+    onError,
+  });
+  // What was written before there were timelines is in none: they are made when their readers come.
+  if ((await store.position(FAN_OUT.name)) === undefined)
+    await store.savePosition(FAN_OUT.name, {
+      seq: broadcast.position,
+      timeMs: broadcast.posts.newestMs,
+    });
+  await fanOut.resume();
+  const reader = new TimelineReader({ ...pick(broadcast), store, fanOut, onError });
+  return { fanOut, timeline: (userId, request) => reader.read(userId, request) };
+}
+
+const pick = ({ posts, graph, pulled, activity }: BroadcastState) => ({
+  posts,
+  graph,
+  pulled,
+  activity,
+});
 
 /** Holds the lease of the feature state's one writer until it is released or somebody else has it. */
 async function holdState({

@@ -1,11 +1,14 @@
 import { existsSync, rmSync } from "node:fs";
 import type { RootDatabase } from "lmdb";
+import type { FanOut } from "../../candidates/timelines/fan-out.ts";
+import { followingPosts } from "../../candidates/timelines/timeline-reader.ts";
 import type { EventLog } from "../../datasets/log/event-log.ts";
 import { openLmdbEventLog } from "../../datasets/log/lmdb-event-log.ts";
 import { listSegments } from "../../datasets/log/segment-files.ts";
 import type { DataDir } from "../../datasets/storage/data-dir.ts";
 import { openLmdb } from "../../datasets/storage/lmdb.ts";
 import { LmdbFeatureStore } from "../../features/lmdb-store.ts";
+import type { ReadTimeline } from "../following-timeline.ts";
 import type { FeatureSource } from "../hydrators/features.ts";
 import { BroadcastState, LiveState } from "./live-state.ts";
 import { PostCounts } from "./post-counts.ts";
@@ -19,6 +22,9 @@ export interface OpenState {
   readonly live: LiveState;
   /** Where requests read features. */
   readonly source: FeatureSource;
+  readonly timeline: ReadTimeline;
+  /** Stored timelines and how fan-out to them does, where there are any. */
+  readonly fanOut?: FanOut;
   /** Saves what a start after a crash would otherwise read from the log. Holds the event loop up while it serialises. */
   checkpoint(): Promise<void>;
   /** Saves what makes the next start fast, and closes. */
@@ -53,6 +59,11 @@ export async function openState(
       log,
       live: new LiveState(broadcast, features, counts),
       source: features,
+      timeline: async (userId, request) => ({
+        ...followingPosts(userId, request, broadcast),
+        supplemented: false,
+        degraded: false,
+      }),
       checkpoint,
       close: async () => {
         await checkpoint();

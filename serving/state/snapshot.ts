@@ -4,7 +4,7 @@ import { deserialize, serialize } from "node:v8";
 import { during } from "../../datasets/phases.ts";
 
 /** Raised when what a consumer puts into its snapshot changes: older files are then ignored and the state is rebuilt. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 export interface Snapshot {
   /** Sequence of the last log record that the state reflects. */
