@@ -12,6 +12,7 @@ import {
   RankRequestSchema,
   RankResponseSchema,
 } from "./serving/http/schemas.ts";
+import { TimelineResponseSchema } from "./serving/http/timeline-route.ts";
 import { LIGHT_CUT } from "./serving/pipeline/run-pipeline.ts";
 import { DUPLICATE } from "./serving/pipeline/run-sources.ts";
 import { forYou } from "./serving/pipelines/for-you.ts";
@@ -277,9 +278,11 @@ test("the requests and answers in docs/api.md fit the schemas", () => {
   const blocks = [...text("docs/api.md").matchAll(/^```json\n(.*?)^```$/gms)].map(
     (m) => JSON.parse(m[1] as string) as Record<string, unknown>,
   );
-  const kinds = { request: 0, page: 0, events: 0, taken: 0, problem: 0 };
+  const kinds = { request: 0, page: 0, timeline: 0, events: 0, taken: 0, problem: 0 };
   for (const block of blocks) {
     if ("product" in block) kinds.request += Number(RankRequestSchema.parse(block) !== undefined);
+    else if ("items" in block && "position" in block)
+      kinds.timeline += Number(TimelineResponseSchema.parse(block) !== undefined);
     else if ("items" in block) kinds.page += Number(RankResponseSchema.parse(block) !== undefined);
     else if ("accepted" in block)
       kinds.taken += Number(EventsResponseSchema.parse(block) !== undefined);
@@ -288,7 +291,7 @@ test("the requests and answers in docs/api.md fit the schemas", () => {
       for (const event of block.events as object[])
         kinds.events += Number(EventSchema.parse({ time_ms: 0, ...event }) !== undefined);
   }
-  expect(kinds).toEqual({ request: 1, page: 1, events: 2, taken: 1, problem: 1 });
+  expect(kinds).toEqual({ request: 1, page: 1, timeline: 1, events: 2, taken: 1, problem: 1 });
 });
 
 test("the experiment in docs/experiments.md is the demo's, and loads", () => {

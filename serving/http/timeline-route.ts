@@ -25,7 +25,8 @@ const TimelineQuery = z.strictObject({
     .describe("From the page before; the newest posts when absent"),
 });
 
-const TimelineResponse = z.strictObject({
+/** The answer of `GET /v1/timelines/following/{user_id}`. */
+export const TimelineResponseSchema = z.strictObject({
   items: z.array(
     z.strictObject({
       post_id: Id,
@@ -66,7 +67,7 @@ export function timelineRoute(
         summary: "Posts of followed accounts, newest first",
         tags: ["delivery"],
         querystring: queryOf(TimelineQuery),
-        response: { 200: TimelineResponse, ...problemResponses(400, 401) },
+        response: { 200: TimelineResponseSchema, ...problemResponses(400, 401) },
       },
     },
     async (request) => {
