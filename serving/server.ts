@@ -64,6 +64,8 @@ export interface ServerOptions {
   /** Records in a segment, and time between two looks for what is to be rolled, trimmed and swept. */
   readonly rowsPerSegment?: number;
   readonly upkeepEveryMs?: number;
+  /** How long a dead server keeps others from the feature state on Redis. */
+  readonly leaseTtlMs?: number;
   /** Longest wait for the two-tower source. */
   readonly retrievalTimeoutMs?: number;
   /**
@@ -130,6 +132,7 @@ async function open(
     time,
     logger,
     opened,
+    options.leaseTtlMs,
   );
   opened.push(close);
   const clock = await openClock(settings, dir, time, log, opened);
@@ -333,6 +336,7 @@ async function openSpace(
   { wallMs }: Time,
   logger: Logger,
   opened: (() => unknown)[],
+  leaseTtlMs: number | undefined,
 ): Promise<OpenState> {
   if (redisUrl === undefined)
     return openState(dir, (reason) => logger.warn({ reason }, "state is built anew from the log"));
@@ -343,6 +347,7 @@ async function openSpace(
   return openRedisState(dir, {
     connection,
     owner: randomUUID(),
+    ...(leaseTtlMs !== undefined && { leaseTtlMs }),
     wallMs,
     onNotice: (reason) => logger.warn({ reason }, "state on Redis"),
     onLost: (error) => logger.fatal({ err: error }, "the feature state has another owner"),

@@ -247,3 +247,19 @@ test("a burst is delivered to the most lately active first and to all in the end
   for (let i = 0; i < 30; i++) space.fanOut.look();
   expect([space.load.state, space.load.admitShare, space.load.reason]).toEqual(["normal", 1, ""]);
 });
+
+test("an unfollow, mute or block that comes late, after what took it back, takes nothing out", async () => {
+  const space = new TimelineSpace();
+  await space.take(
+    impression("1", "5", NOON),
+    stamped(relation("follow", "1", "9"), NOON + 5),
+    post("100", "9", at(NOON + 6)),
+    stamped(relation("unfollow", "1", "9"), NOON + 1),
+    stamped(relation("unmute", "1", "9"), NOON + 5),
+    stamped(relation("mute", "1", "9"), NOON + 2),
+    stamped(relation("unblock", "9", "1"), NOON + 5),
+    stamped(relation("block", "9", "1"), NOON + 3),
+  );
+  expect(await space.stored("1")).toEqual(["100"]);
+  expect(await space.read("1")).toEqual(["100"]);
+});

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Event, LoggedEvent } from "../../datasets/events.ts";
+import { during } from "../../datasets/phases.ts";
 import type { StoredPost } from "../post-store.ts";
 import {
   DEFERRED_LINE,
@@ -10,7 +11,7 @@ import {
 } from "./delivery-queue.ts";
 import type { FanOutLoad } from "./fan-out-load.ts";
 import { FanOutProgress } from "./fan-out-progress.ts";
-import { mayBeShown } from "./following-rule.ts";
+import { hides, mayBeShown } from "./following-rule.ts";
 import { placeOf } from "./posts-by-time.ts";
 import type { FanOutPosition } from "./timeline-store.ts";
 import { postsBy, type Step, type WritingParts, writeRound } from "./write-round.ts";
@@ -282,6 +283,9 @@ export class FanOut {
   }
 
   #takeOut(userId: string, authorId: string, seq: number): void {
+    const { graph } = this.#parts;
+    // The statement came late: a newer one holds, and the posts stay.
+    if (graph.following(userId).has(authorId) && !hides(graph, userId, authorId)) return;
     const postIds = postsBy(authorId, this.#parts).map(({ postId }) => postId);
     if (postIds.length > 0) this.#step({ kind: "remove", userId, postIds, seq });
   }
@@ -321,7 +325,11 @@ export class FanOut {
       for (const { userId } of steps) this.#rebuildsWaiting.delete(userId);
       const room = load.roundSize - steps.length;
       const slices = this.#queue.take(room, Math.floor(room * load.deferredShare));
-      if (!(await this.#insist(() => writeRound(this.#parts, steps, slices, this.#streamMs))))
+      if (
+        !(await this.#insist(() =>
+          during("fan_out", () => writeRound(this.#parts, steps, slices, this.#streamMs)),
+        ))
+      )
         break;
       this.#finish(steps, slices);
       if (this.#parts.now() - this.#savedAtMs >= SAVE_EVERY_MS) await this.#save();

@@ -1,19 +1,27 @@
 import { deepStrictEqual } from "node:assert";
+import { randomUUID } from "node:crypto";
 import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { followingPosts } from "../../candidates/timelines/timeline-reader.ts";
 import type { LoggedEvent } from "../../datasets/events.ts";
 import { readLog } from "../../datasets/log/reader.ts";
-import { openDataDir } from "../../datasets/storage/data-dir.ts";
+import { type DataDir, openDataDir } from "../../datasets/storage/data-dir.ts";
 import { openLmdb } from "../../datasets/storage/lmdb.ts";
+import { connectRedis, parseRedisUrl } from "../../datasets/storage/redis.ts";
 import { applyEvent } from "../../features/engine.ts";
 import { ENTITIES } from "../../features/entities.ts";
 import { MemoryState } from "../../features/memory-store.ts";
 import type { FeatureStore } from "../../features/store.ts";
+import type { ReadTimeline } from "../following-timeline.ts";
 import { BroadcastState } from "../state/live-state.ts";
 import { LogConsumer } from "../state/log-consumer.ts";
-import { openState } from "../state/open-state.ts";
+import { openRedisState } from "../state/open-redis-state.ts";
+import { type OpenState, openState } from "../state/open-state.ts";
 import { PostCounts } from "../state/post-counts.ts";
+
+/** A killed server's lease is had again after so long. */
+export const LEASE_TTL_MS = 1_000;
 
 /** What a data directory that was left by a killed server holds. */
 export interface CrashFindings {
@@ -26,27 +34,59 @@ export interface CrashFindings {
   readonly differing: readonly string[];
 }
 
-/** Looks at a copy, so that the next start meets what the killed server left, not what looking at it mended. */
+/**
+ * Looks at a copy, so that the next start meets what the killed server left, not what looking at it mended. What is on Redis
+ * is looked at where it is, and so mended.
+ */
 export async function checkAfterCrash(
   dataDir: string,
   acknowledged: ReadonlySet<string>,
+  redisUrl?: string,
 ): Promise<CrashFindings> {
   const copy = await mkdtemp(join(tmpdir(), "roost-crash-"));
+  const closers: (() => unknown)[] = [];
   try {
-    await cp(dataDir, join(copy, "space"), { recursive: true });
-    return await check(join(copy, "space"), join(copy, "clean"), acknowledged);
+    const path = redisUrl === undefined ? join(copy, "space") : dataDir;
+    if (redisUrl === undefined) await cp(dataDir, path, { recursive: true });
+    const dir = openDataDir(path, "own");
+    closers.push(() => dir.close());
+    const state = await opened(dir, redisUrl, closers);
+    return await check(dir, state, join(copy, "clean"), acknowledged);
   } finally {
+    for (const close of closers.reverse()) await close();
     await rm(copy, { recursive: true, force: true });
   }
 }
 
+async function opened(
+  dir: DataDir,
+  redisUrl: string | undefined,
+  closers: (() => unknown)[],
+): Promise<OpenState> {
+  let state: OpenState;
+  if (redisUrl === undefined) state = await openState(dir);
+  else {
+    const connection = await connectRedis(parseRedisUrl(redisUrl));
+    closers.push(() => connection.close());
+    state = await openRedisState(dir, {
+      connection,
+      owner: randomUUID(),
+      wallMs: Date.now,
+      onNotice: () => {},
+      onLost: () => {},
+      leaseTtlMs: LEASE_TTL_MS,
+    });
+  }
+  closers.push(() => state.close());
+  return state;
+}
+
 async function check(
-  path: string,
+  dir: DataDir,
+  { log, live, timeline }: OpenState,
   cleanPath: string,
   acknowledged: ReadonlySet<string>,
 ): Promise<CrashFindings> {
-  const dir = openDataDir(path, "own");
-  const { log, live, close } = await openState(dir);
   const places = { segments: dir.segments, log };
   const consumer = new LogConsumer(live, places);
   try {
@@ -61,13 +101,41 @@ async function check(
       records: events.length,
       lost: [...acknowledged].filter((id) => !times.has(id)),
       doubled: [...times].filter(([, n]) => n > 1).map(([id]) => id),
-      differing: [...gaps.slice(0, 1), ...(await differences(live, events, cleanPath))],
+      differing: [
+        ...gaps.slice(0, 1),
+        ...(await differences(live, events, cleanPath)),
+        ...(await unlikePosts(live.broadcast, timeline, readersOf(events))),
+      ],
     };
   } finally {
     await consumer.close();
-    await close();
-    dir.close();
   }
+}
+
+const readersOf = (events: readonly LoggedEvent[]): ReadonlySet<string> =>
+  new Set(events.flatMap((event) => (event.type === "follow" ? [event.user_id] : [])));
+
+/** Readers whose stored timeline shows something else than the posts that there are. */
+async function unlikePosts(
+  broadcast: BroadcastState,
+  timeline: ReadTimeline,
+  readers: Iterable<string>,
+): Promise<string[]> {
+  const request = { limit: 1_000, nowMs: broadcast.posts.newestMs };
+  const unlike: string[] = [];
+  for (const user of readers) {
+    const wanted = followingPosts(user, request, broadcast).posts.map(({ postId }) => postId);
+    // Twice: a first visit may find none, which is then made.
+    await timeline(user, request);
+    const found = (await timeline(user, request)).posts.map(({ postId }) => postId);
+    const missing = wanted.filter((id) => !found.includes(id));
+    const strange = found.filter((id) => !wanted.includes(id));
+    if (found.join() !== wanted.join())
+      unlike.push(
+        `timeline of ${user}: without ${missing.slice(0, 5)}, with ${strange.slice(0, 5)}`,
+      );
+  }
+  return unlike;
 }
 
 /** Names of the states that a replay of the events, one by one, does not give. */
@@ -108,14 +176,16 @@ async function differences(
 }
 
 async function sameFeatures(clean: MemoryState, live: FeatureStore): Promise<void> {
-  let vectors = 0;
-  for (const [entity, key, vector] of clean.entries()) {
-    vectors++;
-    deepStrictEqual(live.get(entity, key), vector, `${entity} ${key}`);
-  }
+  const found = new Map<string, Float64Array | undefined>();
   let stored = 0;
+  // Inside a transaction every store gives all that it has.
   await live.transaction(live.position, (state) => {
+    stored = 0;
+    for (const [entity, key] of clean.entries())
+      found.set(`${entity} ${key}`, state.get(entity, key));
     for (const entity of ENTITIES) for (const _ of state.keys(entity)) stored++;
   });
-  deepStrictEqual(stored, vectors, "vectors stored");
+  for (const [entity, key, vector] of clean.entries())
+    deepStrictEqual(found.get(`${entity} ${key}`), vector, `${entity} ${key}`);
+  deepStrictEqual(stored, found.size, "vectors stored");
 }

@@ -5,26 +5,26 @@ import { expect, test } from "vitest";
 import { DEDUPLICATION_WINDOW_MS } from "../../datasets/log/event-log.ts";
 import { random } from "../../datasets/random.ts";
 import { openDataDir } from "../../datasets/storage/data-dir.ts";
-import { NODE_ARGS } from "../space.fixture.ts";
+import { REDIS_MISSING, startRedis } from "../../datasets/storage/redis-server.fixture.ts";
+import { finallyDo, NODE_ARGS } from "../space.fixture.ts";
 import { openState } from "../state/open-state.ts";
 import { checkAfterCrash } from "./crash-check.ts";
-import { crashDrill } from "./crash-drill.ts";
+import { type CrashDrill, crashDrill } from "./crash-drill.ts";
 
-const KILLS = 20;
-
-test("a server that is killed in any step of the write path loses nothing acknowledged and applies nothing twice", {
-  timeout: 400_000,
-}, async () => {
+/** Kills a server again and again and looks at what each left. */
+async function drill(kills: number, every: number, redisUrl?: string): Promise<CrashDrill> {
   const dataDir = mkdtempSync(join(tmpdir(), "roost-drill-"));
   try {
-    const { kills, acknowledged, repeated } = await crashDrill({
+    return await crashDrill({
       dataDir,
-      kills: KILLS,
+      kills,
+      ...(redisUrl !== undefined && { redisUrl }),
       nodeArgs: NODE_ARGS,
       random: random(11, "crash"),
       nowMs: Date.now,
       afterKill: async ({ acknowledged }, kill) => {
-        const { lost, doubled, differing } = await checkAfterCrash(dataDir, acknowledged);
+        if ((kill + 1) % every !== 0) return;
+        const { lost, doubled, differing } = await checkAfterCrash(dataDir, acknowledged, redisUrl);
         expect({ kill, lost, doubled, differing }).toEqual({
           kill,
           lost: [],
@@ -33,17 +33,33 @@ test("a server that is killed in any step of the write path loses nothing acknow
         });
       },
     });
-    for (const phase of ["append", "apply", "checkpoint", "segment_rename"])
-      expect(
-        kills[phase] ?? 0,
-        `kills during ${phase} of ${JSON.stringify(kills)}`,
-      ).toBeGreaterThanOrEqual(3);
-    expect(acknowledged.size).toBeGreaterThan(1_000);
-    expect(repeated).toBeGreaterThan(0);
   } finally {
     rmSync(dataDir, { recursive: true, force: true });
   }
+}
+
+const enough = ({ kills, acknowledged, repeated }: CrashDrill, phases: readonly string[]): void => {
+  for (const phase of phases)
+    expect(kills[phase] ?? 0, `${phase} of ${JSON.stringify(kills)}`).toBeGreaterThanOrEqual(3);
+  expect(acknowledged.size).toBeGreaterThan(1_000);
+  expect(repeated).toBeGreaterThan(0);
+};
+
+test("a server that is killed in any step of the write path loses nothing acknowledged and applies nothing twice", {
+  timeout: 400_000,
+}, async () => {
+  enough(await drill(20, 1), ["append", "apply", "checkpoint", "segment_rename"]);
 });
+
+test.skipIf(REDIS_MISSING)(
+  "so it is on Redis, and stored timelines show what there is (needs redis-server)",
+  { timeout: 400_000 },
+  async () => {
+    const redis = await startRedis({ durable: true });
+    finallyDo(() => redis.stop());
+    enough(await drill(20, 4, redis.url), ["append", "apply", "segment_rename", "fan_out"]);
+  },
+);
 
 test("the look after a crash finds what is missing, what is there twice and what was applied besides", async () => {
   const dataDir = mkdtempSync(join(tmpdir(), "roost-drill-"));

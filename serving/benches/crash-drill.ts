@@ -19,7 +19,7 @@ const MOST_BEGUN: Readonly<Record<Phase, number>> = {
   apply: 80,
   checkpoint: 4,
   segment_rename: 6,
-  fan_out: 60,
+  fan_out: 15,
 };
 const MOST_DELAY_MS = 4;
 
@@ -36,8 +36,8 @@ export interface CrashDrill {
 export interface CrashDrillOptions {
   readonly dataDir: string;
   readonly kills: number;
-  /** Steps to die in, by turns. Default: all but `fan_out`, which a server without Redis does not do. */
-  readonly phases?: readonly Phase[];
+  /** Keeps log, features and timelines there; without it nothing is fanned out. */
+  readonly redisUrl?: string;
   /** Arguments of node that run a server's source. Default: those of this process. */
   readonly nodeArgs?: readonly string[];
   readonly random: Random;
@@ -52,7 +52,8 @@ export interface CrashDrillOptions {
  */
 export async function crashDrill(options: CrashDrillOptions): Promise<CrashDrill> {
   const { dataDir, kills, random, nowMs } = options;
-  const phases = options.phases ?? PHASES.filter((phase) => phase !== "fan_out");
+  const { redisUrl } = options;
+  const phases = PHASES.filter((phase) => phase !== "fan_out" || redisUrl !== undefined);
   const load = new CrashLoad(random);
   const acknowledged = new Set<string>();
   const byPhase: Record<string, number> = {};
@@ -67,6 +68,7 @@ export async function crashDrill(options: CrashDrillOptions): Promise<CrashDrill
     const server = await startServer([
       ...(options.nodeArgs ?? process.execArgv),
       ...[SERVER, dataDir, phase, String(nth), String(delayMs)],
+      ...(redisUrl === undefined ? [] : [redisUrl]),
     ]);
     const again = unanswered;
     repeated += again.length;

@@ -4,16 +4,18 @@ import { pino } from "pino";
 import { PHASE_CHANNEL, type Phase, type PhaseMark } from "../../datasets/phases.ts";
 import { openServer } from "../server.ts";
 import { loadSettings } from "../settings.ts";
+import { LEASE_TTL_MS } from "./crash-check.ts";
 
 /**
  * A whole server that ends itself by SIGKILL in a given step of the write path: the n-th time that it begins, so many
  * milliseconds later (0: at once) if it is still under way. Prints its port, and the step in which it died.
  */
-const [dataDir, phase, nth, delayMs] = process.argv.slice(2) as [
+const [dataDir, phase, nth, delayMs, redisUrl] = process.argv.slice(2) as [
   string,
-  Phase | "none",
+  Phase,
   string,
   string,
+  string?,
 ];
 
 /** Small segments and hurried upkeep: in a second this server rolls and checkpoints as another does in a day. */
@@ -37,10 +39,14 @@ subscribe(PHASE_CHANNEL, (message) => {
   }, Number(delayMs));
 });
 
-const settings = loadSettings({ env: {}, flags: { dataDir, modelDir: `${dataDir}/no-models` } });
+const settings = loadSettings({
+  env: {},
+  flags: { dataDir, modelDir: `${dataDir}/no-models`, ...(redisUrl && { redisUrl }) },
+});
 const server = await openServer(settings, pino({ level: "silent" }), {
   rowsPerSegment: ROWS_PER_SEGMENT,
   upkeepEveryMs: UPKEEP_EVERY_MS,
+  leaseTtlMs: LEASE_TTL_MS,
 });
 await server.app.server.listen({ port: 0, host: "127.0.0.1" });
 const address = server.app.server.server.address();

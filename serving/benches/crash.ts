@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { random } from "../../datasets/random.ts";
+import { startRedis } from "../../datasets/storage/own-redis.ts";
 import { figure, writeReport } from "./bench-report.ts";
 import { checkAfterCrash } from "./crash-check.ts";
 import { crashDrill } from "./crash-drill.ts";
@@ -10,9 +11,10 @@ import { crashDrill } from "./crash-drill.ts";
 /*
  * A server is killed by SIGKILL in one step of the write path after another, under load from several clients, and started
  * again on what it left. The acknowledged events are kept by this process; each look compares the log with them and every
- * derived state with a clean replay.
+ * derived state with a clean replay. With --redis log, features and timelines are on a Redis of its own, which stays up.
  */
-const USAGE = "usage: roost bench crash [--kills N (100)] [--every N (10)] [--seed N (1)] [--json]";
+const USAGE =
+  "usage: roost bench crash [--kills N (100)] [--every N (10)] [--seed N (1)] [--redis] [--json]";
 
 const { values: flags } = parseArgs({
   options: {
@@ -21,6 +23,7 @@ const { values: flags } = parseArgs({
     kills: { type: "string", default: "100" },
     every: { type: "string", default: "10" },
     seed: { type: "string", default: "1" },
+    redis: { type: "boolean", default: false },
   },
 });
 
@@ -31,17 +34,20 @@ async function main(): Promise<void> {
   }
   const kills = Number(flags.kills);
   const dataDir = await mkdtemp(join(tmpdir(), "roost-bench-crash-"));
+  const redis = flags.redis ? await startRedis({ durable: true }) : undefined;
+  const redisUrl = redis?.url;
   const differing: string[] = [];
   let [lost, doubled, records, looks] = [0, 0, 0, 0];
   try {
     const drill = await crashDrill({
       dataDir,
       kills,
+      ...(redisUrl !== undefined && { redisUrl }),
       random: random(Number(flags.seed), "crash"),
       nowMs: Date.now,
       afterKill: async ({ acknowledged }, kill) => {
         if ((kill + 1) % Number(flags.every) !== 0 && kill + 1 < kills) return;
-        const found = await checkAfterCrash(dataDir, acknowledged);
+        const found = await checkAfterCrash(dataDir, acknowledged, redisUrl);
         lost = Math.max(lost, found.lost.length);
         doubled = Math.max(doubled, found.doubled.length);
         differing.push(...found.differing);
@@ -53,6 +59,7 @@ async function main(): Promise<void> {
       "crash",
       {
         seed: Number(flags.seed),
+        on: redis === undefined ? "lmdb" : "redis",
         kills_during: drill.kills,
         differing_states: differing,
         figures: [
@@ -74,6 +81,7 @@ async function main(): Promise<void> {
       `kills by step: ${JSON.stringify(drill.kills)}\n${differing.map((text) => `${text}\n`).join("")}`,
     );
   } finally {
+    await redis?.stop();
     await rm(dataDir, { recursive: true, force: true });
   }
 }

@@ -6,7 +6,6 @@ import { PulledAuthors } from "../../candidates/timelines/pulled-authors.ts";
 import { ReaderActivity } from "../../candidates/timelines/reader-activity.ts";
 import { ViewerHistory } from "../../candidates/viewer-history.ts";
 import type { Event, LoggedEvent } from "../../datasets/events.ts";
-import { during } from "../../datasets/phases.ts";
 import { applyEvent } from "../../features/engine.ts";
 import type { FeatureStore } from "../../features/store.ts";
 import type { PostCounts } from "./post-counts.ts";
@@ -133,8 +132,7 @@ export class LiveState {
       broadcast.apply(event);
       broadcast.position = event.seq;
     };
-    if (this.#fanOut !== undefined)
-      await during("fan_out", () => (this.#fanOut as FanOut).apply(events, apply));
+    if (this.#fanOut !== undefined) await this.#fanOut.apply(events, apply);
     else for (const event of events) apply(event);
     for (const follow of this.#followers) follow(events);
     for (const event of events)

@@ -35,6 +35,8 @@ export interface RedisStateOptions {
   readonly onLost: (error: RoostError) => void;
   /** Records that may wait to be rolled into segments. */
   readonly maxLength?: number;
+  /** How long a dead process keeps others from the feature state. */
+  readonly leaseTtlMs?: number;
 }
 
 /** The consumer whose lease the feature state's one writer holds. */
@@ -188,8 +190,12 @@ async function holdState({
   connection,
   owner,
   onLost,
+  leaseTtlMs,
 }: RedisStateOptions): Promise<{ readonly token: number; release(): Promise<void> }> {
-  const leases = redisLeases(connection, { owner });
+  const leases = redisLeases(connection, {
+    owner,
+    ...(leaseTtlMs !== undefined && { ttlMs: leaseTtlMs }),
+  });
   const acquire = () => holdLease(leases, FEATURES, LOG_PARTITION, () => performance.now());
   const until = performance.now() + 2 * leases.ttlMs;
   let lease = await acquire();
