@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { cp, mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type Logger, pino } from "pino";
@@ -11,7 +11,9 @@ import { readManifest } from "../datasets/dataset.ts";
 import type { Event, EventOf, LoggedEvent } from "../datasets/events.ts";
 import { openLmdbEventLog } from "../datasets/log/lmdb-event-log.ts";
 import { readLog } from "../datasets/log/reader.ts";
+import { openRedisEventLog } from "../datasets/log/redis-event-log.ts";
 import { openDataDir } from "../datasets/storage/data-dir.ts";
+import { connectRedis, parseRedisUrl } from "../datasets/storage/redis.ts";
 import type { RankRequest, RankResponse } from "./http/schemas.ts";
 import type { RankParts } from "./rank-parts.ts";
 import { openServer, type Server, type ServerOptions } from "./server.ts";
@@ -169,7 +171,10 @@ export async function testServer(
   let passedMs = atMs;
   const lines: Record<string, unknown>[] = [];
   const server = await openServer(
-    loadSettings({ env: {}, defaults: { dataDir: dir, clock: "world", port: 0, ...settings } }),
+    loadSettings({
+      env: {},
+      defaults: { dataDir: dir, clock: "world", port: 0, ...redisOf(dir), ...settings },
+    }),
     memoryLogger(lines),
     {
       // A machine that runs many tests at once answers late.
@@ -201,7 +206,12 @@ export async function testServer(
   };
   const records = async (): Promise<LoggedEvent[]> => {
     await settled();
-    const log = openLmdbEventLog(join(dir, "log"), { readOnly: true });
+    // Another reader than the server's own: what is found here is durable.
+    const { redisUrl } = { ...redisOf(dir), ...settings };
+    const redis = redisUrl === undefined ? undefined : await connectRedis(parseRedisUrl(redisUrl));
+    const log = redis
+      ? await openRedisEventLog(redis)
+      : openLmdbEventLog(join(dir, "log"), { readOnly: true });
     try {
       const all: LoggedEvent[] = [];
       for await (const batch of readLog({ segments: join(dir, "segments"), log }, { order: "seq" }))
@@ -209,6 +219,7 @@ export async function testServer(
       return all;
     } finally {
       await log.close();
+      await redis?.close();
     }
   };
   return {
@@ -237,6 +248,13 @@ export async function testServer(
     records,
     recordsOf: async (type) => (await records()).filter((event) => event.type === type) as never,
   };
+}
+
+/** With ROOST_REDIS_URL every space of the tests is kept there, under a prefix of its own. */
+function redisOf(dir: string): { redisUrl?: string } {
+  const { ROOST_REDIS_URL: url } = process.env;
+  if (url === undefined) return {};
+  return { redisUrl: `${url}${url.includes("?") ? "&" : "?"}prefix=${basename(dir)}:` };
 }
 
 function memoryLogger(lines: Record<string, unknown>[]): Logger {

@@ -51,7 +51,12 @@ async function main(): Promise<void> {
   }
   const space = join(flags["data-dir"], flags["two-tower"] ? "bench-rank-two-tower" : "bench-rank");
   await prepare(space);
-  const settings = loadSettings({ env: {}, flags: { dataDir: space, clock: "world" } });
+  // The rest of the environment is the server's own, and would make figures that others cannot repeat.
+  const { ROOST_REDIS_URL: redisUrl } = process.env;
+  const settings = loadSettings({
+    env: {},
+    flags: { dataDir: space, clock: "world", ...(redisUrl !== undefined && { redisUrl }) },
+  });
   const ranked: RankedLine[] = [];
   const write = (line: string): void => {
     const entry = JSON.parse(line) as RankedLine;
