@@ -16,7 +16,8 @@ const BATCH_ROWS = 2048;
 
 /**
  * Every event up to the moment of the call, from segments and log tail together, without gap or double, in batches.
- * Safe beside a running roller. The tail is held in memory: at most what the roller has not rolled yet.
+ * Safe beside a running roller. In order of time the tail is held in memory: at most what the roller has not rolled yet,
+ * which in order of seq is read in pages.
  * @throws BAD_SEGMENT when a segment is damaged or events between segments and log are missing
  */
 export async function* readLog(
@@ -27,27 +28,63 @@ export async function* readLog(
     yield* readSegments(segments, read);
     return;
   }
+  if (read.order === "seq") {
+    yield* inSequence({ segments, log }, read);
+    return;
+  }
   // The tail first: what is trimmed from the log is in a segment by then, so segments listed after it complete it.
   const tail = await readTail(log);
   const firstOfTail = tail[0]?.seq ?? log.lastSeq() + 1;
-  const rolled = listSegments(segments).at(-1)?.last_seq;
-  if (firstOfTail > 1 && (rolled ?? 0) < firstOfTail - 1)
-    throw new RoostError(
-      "BAD_SEGMENT",
-      `${segments} ends at seq ${rolled ?? 0}, but the log begins at ${firstOfTail}`,
-    );
+  checkRolled(segments, firstOfTail);
   const older = readSegments(segments, {
     ...read,
     toSeq: Math.min(read.toSeq ?? Infinity, firstOfTail - 1),
   });
   const newer = tail.filter((event) => wanted(event, read));
-  if (read.order === "seq") {
-    yield* older;
-    for (let i = 0; i < newer.length; i += BATCH_ROWS) yield newer.slice(i, i + BATCH_ROWS);
-  } else {
-    newer.sort((a, b) => a.time_ms - b.time_ms || a.seq - b.seq);
-    yield* merge(older, newer);
+  newer.sort((a, b) => a.time_ms - b.time_ms || a.seq - b.seq);
+  yield* merge(older, newer);
+}
+
+/** Segments as far as the log has been rolled, then the log in pages; both move on while this reads. */
+async function* inSequence(
+  { segments, log }: LogPlaces & { readonly log: EventLog },
+  read: SegmentRead,
+): AsyncGenerator<LoggedEvent[]> {
+  const last = Math.min(read.toSeq ?? Infinity, log.lastSeq());
+  let next = read.fromSeq ?? 1;
+  while (next <= last) {
+    const first = log.firstSeq();
+    if (next < first) {
+      checkRolled(segments, first);
+      const toSeq = Math.min(last, first - 1);
+      yield* readSegments(segments, { ...read, fromSeq: next, toSeq });
+      next = toSeq + 1;
+      continue;
+    }
+    const page = await log.read({ fromSeq: next, limit: BATCH_ROWS }).catch((error: unknown) => {
+      if (error instanceof RoostError && error.code === "LOG_TRIMMED") return undefined;
+      throw error;
+    });
+    if (page === undefined) {
+      // Rolled between asking where it begins and reading it: ask again, once the log could hear of its trim.
+      await setImmediate();
+      continue;
+    }
+    if (page.length === 0) return;
+    next = (page.at(-1) as LoggedEvent).seq + 1;
+    const batch = page.filter((event) => event.seq <= last && wanted(event, read));
+    if (batch.length > 0) yield batch;
   }
+}
+
+/** @throws BAD_SEGMENT when segments end before the log begins */
+function checkRolled(segments: string, firstOfLog: number): void {
+  const rolled = listSegments(segments).at(-1)?.last_seq ?? 0;
+  if (firstOfLog > 1 && rolled < firstOfLog - 1)
+    throw new RoostError(
+      "BAD_SEGMENT",
+      `${segments} ends at seq ${rolled}, but the log begins at ${firstOfLog}`,
+    );
 }
 
 async function readTail(log: EventLog): Promise<LoggedEvent[]> {
