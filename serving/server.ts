@@ -8,7 +8,6 @@ import type { EventLog } from "../datasets/log/event-log.ts";
 import { SegmentRoller } from "../datasets/log/roller.ts";
 import { type DataDir, openDataDir } from "../datasets/storage/data-dir.ts";
 import { openLmdb } from "../datasets/storage/lmdb.ts";
-import { connectRedis, parseRedisUrl } from "../datasets/storage/redis.ts";
 import { RoostError } from "../errors.ts";
 import { exposureLogger } from "../experiments/assignment/exposure-logger.ts";
 import { lmdbStickyStore } from "../experiments/assignment/lmdb-sticky-store.ts";
@@ -38,7 +37,6 @@ import { MACHINE_TIME, type Time, WorldClock, wallClock } from "./state/clock.ts
 import { EventIntake } from "./state/event-intake.ts";
 import { LogConsumer } from "./state/log-consumer.ts";
 import { NewPosts } from "./state/new-posts.ts";
-import { openRedisState } from "./state/open-redis-state.ts";
 import { type OpenState, openState } from "./state/open-state.ts";
 import { PostVectors } from "./state/post-vectors.ts";
 import { EXPERIMENTS_KIND } from "./versions/experiments-kind.ts";
@@ -340,6 +338,9 @@ async function openSpace(
 ): Promise<OpenState> {
   if (redisUrl === undefined)
     return openState(dir, (reason) => logger.warn({ reason }, "state is built anew from the log"));
+  // Loaded where they are used: an embedded server starts without the client.
+  const { connectRedis, parseRedisUrl } = await import("../datasets/storage/redis.ts");
+  const { openRedisState } = await import("./state/open-redis-state.ts");
   const connection = await connectRedis(parseRedisUrl(redisUrl), (error) =>
     logger.warn({ problem: error.message }, "the connection to Redis failed"),
   );

@@ -33,6 +33,10 @@ const BENCHES: Record<string, { program: string; about: string }> = {
     program: "../benches/fanout",
     about: "posts into followers' timelines on a Redis of its own, against raw pipelined ZADD",
   },
+  growth: {
+    program: "../benches/growth",
+    about: "what finding a reader's posts costs with 10 and 100 times as many users and posts",
+  },
   train: {
     program: "../../training/benches/train",
     about: "training speed, optimiser included, on one and two threads",
