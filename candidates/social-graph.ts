@@ -175,11 +175,8 @@ export class SocialGraph {
   }
 }
 
-/** Returns whether the edge is new. */
-function link(edges: Edges, from: string, to: string): boolean {
+function link(edges: Edges, from: string, to: string): void {
   const targets = edges.get(from);
   if (targets === undefined) edges.set(from, new Set([to]));
-  else if (targets.has(to)) return false;
   else targets.add(to);
-  return true;
 }

@@ -18,6 +18,8 @@ export type ReadTimeline = (
   request: TimelineRequest,
 ) => Promise<Omit<TimelinePosts, "rebuilt">>;
 
+const LEAST_READ = 50;
+
 /** Reads following timelines without what the viewer's keywords mute. */
 export function followingTimeline(read: ReadTimeline, graph: SocialGraph) {
   return async (userId: string, request: TimelineRequest): Promise<FollowingPage> => {
@@ -26,15 +28,18 @@ export function followingTimeline(read: ReadTimeline, graph: SocialGraph) {
     const degraded = new Set<"timeline_store" | "fan_out">();
     let next = request.after;
     do {
-      const page = await read(userId, {
-        ...request,
-        limit: request.limit - posts.length,
-        after: next,
-      });
+      // Not fewer where most is muted: each read begins at the viewer's whole list of follows.
+      const limit = Math.max(LEAST_READ, request.limit - posts.length);
+      const page = await read(userId, { ...request, limit, after: next });
       if (page.degraded) degraded.add("timeline_store");
       if (page.supplemented) degraded.add("fan_out");
-      for (const post of page.posts) if (muting(post.text) === undefined) posts.push(post);
       next = page.next;
+      for (const [i, post] of page.posts.entries()) {
+        if (muting(post.text) === undefined) posts.push(post);
+        if (posts.length < request.limit) continue;
+        if (i + 1 < page.posts.length) next = { postId: post.postId, timeMs: post.createdAtMs };
+        break;
+      }
     } while (posts.length < request.limit && next !== undefined);
     return { posts, next, degraded: [...degraded] };
   };

@@ -124,13 +124,18 @@ async function open(
       logger.error({ err: error }, `${what} failed`);
   const dir = openDataDir(settings.dataDir, "own");
   opened.push(() => dir.close());
-  const { log, live, source, timeline, fanOut, checkpoint, close } = await openSpace(
+  let lost: RoostError | undefined;
+  const { log, live, source, timeline, fanOut, checkpoint, drain, close } = await openSpace(
     settings,
     dir,
     time,
     logger,
     opened,
     options.leaseTtlMs,
+    (error) => {
+      lost = error;
+      logger.fatal({ err: error }, "the feature state has another owner");
+    },
   );
   opened.push(close);
   const clock = await openClock(settings, dir, time, log, opened);
@@ -144,6 +149,7 @@ async function open(
 
   const consumer = new LogConsumer(live, { segments: dir.segments, log });
   opened.push(() => consumer.close());
+  if (drain !== undefined) opened.push(drain);
   await consumer.start((error) => logger.fatal({ err: error }, "the log consumer stopped"));
 
   const slots = await openModels(settings, dir, logger, options.startSession, opened);
@@ -285,10 +291,11 @@ async function open(
       },
     },
     health: {
-      live: () => consumer.failure === undefined,
+      live: () => consumer.failure === undefined && lost === undefined,
       ready: () => {
         const reasons = [
           ...(consumer.failure === undefined ? [] : ["the log consumer has stopped"]),
+          ...(lost === undefined ? [] : ["another process writes this space"]),
           ...STAGES.filter((stage) => slots[stage].manifest === undefined).map(
             (stage) => `there is no ${stage} model`,
           ),
@@ -335,6 +342,7 @@ async function openSpace(
   logger: Logger,
   opened: (() => unknown)[],
   leaseTtlMs: number | undefined,
+  onLost: (error: RoostError) => void,
 ): Promise<OpenState> {
   if (redisUrl === undefined)
     return openState(dir, (reason) => logger.warn({ reason }, "state is built anew from the log"));
@@ -351,7 +359,7 @@ async function openSpace(
     ...(leaseTtlMs !== undefined && { leaseTtlMs }),
     wallMs,
     onNotice: (reason) => logger.warn({ reason }, "state on Redis"),
-    onLost: (error) => logger.fatal({ err: error }, "the feature state has another owner"),
+    onLost,
   });
 }
 

@@ -157,8 +157,8 @@ export class FanOut {
     const wasHere = reader !== undefined && activity.lastMs(reader) !== undefined;
     apply(event);
     this.#streamMs = Math.max(this.#streamMs, event.time_ms);
-    const swept = this.#sweep();
     if (!isNew) return;
+    const swept = this.#sweep();
     this.#progress.begin(seq, event.time_ms);
     for (const delivery of gone) this.#enqueue(DEFERRED_LINE, delivery);
     this.#planEvent(event);

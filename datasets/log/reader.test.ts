@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { RoostError } from "../../errors.ts";
 import type { Event, LoggedEvent } from "../events.ts";
 import { random } from "../random.ts";
 import type { EventLog } from "./event-log.ts";
@@ -135,4 +136,28 @@ test("events that are neither in a segment nor in the log are missed loudly", as
   await log.append([follow(1), follow(2)], 0);
   await log.trim(1);
   await expect(all({ order: "time" })).rejects.toThrow(/ends at seq 0, but the log begins at 2/);
+});
+
+test("following goes on when the log did not answer for a while", async () => {
+  await log.append([follow(1), follow(2)], 0);
+  let refusals = 2;
+  const away: EventLog = {
+    append: (events, nowMs) => log.append(events, nowMs),
+    read: async (range) => {
+      if (refusals-- > 0) throw new RoostError("REDIS_UNAVAILABLE", "away");
+      return log.read(range);
+    },
+    firstSeq: () => log.firstSeq(),
+    lastSeq: () => log.lastSeq(),
+    waitFor: (seq, signal) => log.waitFor(seq, signal),
+    trim: (throughSeq) => log.trim(throughSeq),
+    close: () => log.close(),
+  };
+  const stop = new AbortController();
+  const seen: number[] = [];
+  for await (const batch of followLog({ segments, log: away }, 1, stop.signal)) {
+    seen.push(...batch.map(({ seq }) => seq));
+    stop.abort();
+  }
+  expect(seen).toEqual([1, 2]);
 });

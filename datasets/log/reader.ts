@@ -1,4 +1,4 @@
-import { setImmediate } from "node:timers/promises";
+import { setTimeout as delay, setImmediate } from "node:timers/promises";
 import { RoostError } from "../../errors.ts";
 import type { LoggedEvent } from "../events.ts";
 import type { EventLog } from "./event-log.ts";
@@ -13,6 +13,8 @@ export interface LogPlaces {
 
 // Batches of the merge and of following: what a segment read gives too.
 const BATCH_ROWS = 2048;
+/** Wait before a log that did not answer is asked again. */
+const AGAIN_MS = 100;
 
 /**
  * Every event up to the moment of the call, from segments and log tail together, without gap or double, in batches.
@@ -157,8 +159,12 @@ export async function* followLog(
       if (batch.length === 0) await log.waitFor(next, signal);
     } catch (error) {
       if (signal.aborted) return;
-      if (!(error instanceof RoostError && error.code === "LOG_TRIMMED")) throw error;
-      await setImmediate();
+      const code = error instanceof RoostError ? error.code : undefined;
+      // A log elsewhere may be away for a while: nothing is lost by asking again.
+      if (code === "REDIS_UNAVAILABLE")
+        await delay(AGAIN_MS, undefined, { signal }).catch(() => {});
+      else if (code === "LOG_TRIMMED") await setImmediate();
+      else throw error;
       continue;
     }
     if (batch.length > 0) {

@@ -83,7 +83,7 @@ async function opened(
 
 async function check(
   dir: DataDir,
-  { log, live, timeline }: OpenState,
+  { log, live, timeline, fanOut }: OpenState,
   cleanPath: string,
   acknowledged: ReadonlySet<string>,
 ): Promise<CrashFindings> {
@@ -104,7 +104,9 @@ async function check(
       differing: [
         ...gaps.slice(0, 1),
         ...(await differences(live, events, cleanPath)),
-        ...(await unlikePosts(live.broadcast, timeline, readersOf(events))),
+        ...(await unlikePosts(live.broadcast, timeline, readersOf(events), async () =>
+          fanOut?.settled(),
+        )),
       ],
     };
   } finally {
@@ -120,14 +122,19 @@ async function unlikePosts(
   broadcast: BroadcastState,
   timeline: ReadTimeline,
   readers: Iterable<string>,
+  settled: () => Promise<void>,
 ): Promise<string[]> {
+  await settled();
   const request = { limit: 1_000, nowMs: broadcast.posts.newestMs };
   const unlike: string[] = [];
   for (const user of readers) {
     const wanted = followingPosts(user, request, broadcast).posts.map(({ postId }) => postId);
     // Twice: a first visit may find none, which is then made.
     await timeline(user, request);
-    const found = (await timeline(user, request)).posts.map(({ postId }) => postId);
+    await settled();
+    const read = await timeline(user, request);
+    const found = read.posts.map(({ postId }) => postId);
+    if (read.degraded || read.supplemented) unlike.push(`timeline of ${user}: not the stored one`);
     const missing = wanted.filter((id) => !found.includes(id));
     const strange = found.filter((id) => !wanted.includes(id));
     if (found.join() !== wanted.join())
@@ -160,7 +167,7 @@ async function differences(
       for (const post of posts) deepStrictEqual(live.counts.of(post), counts.of(post));
     },
   };
-  for (const part of ["posts", "popular", "graph", "history"] as const)
+  for (const part of ["posts", "popular", "graph", "history", "pulled"] as const)
     compared[part] = () =>
       deepStrictEqual(live.broadcast[part].snapshot(), broadcast[part].snapshot());
   const differing: string[] = [];

@@ -55,8 +55,7 @@ function main(): void {
     }
   const p50 = (name: string): number => quantile(rounds[name] as number[], 0.5);
   const ratio = (times: number): number =>
-    (p50(`in_network_${times}x`) + p50(`page_${times}x`)) /
-    (p50("in_network_1x") + p50("page_1x"));
+    (p50(`in_network_${times}x`) + p50(`page_${times}x`)) / (p50("in_network_1x") + p50("page_1x"));
   writeReport(
     "growth",
     {

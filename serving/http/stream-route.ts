@@ -33,12 +33,6 @@ const NewPostsResponse = z.strictObject({
   position: z.int().min(0).describe("Place in the log up to which was counted"),
 });
 
-/** Open connections of one server. */
-export interface StreamLimits {
-  /** Connections beyond it are told to poll. */
-  readonly streamConnections: number;
-}
-
 /**
  * `GET /v1/stream`: Server-Sent Events with the number of posts that came, without their content, for a pill above the
  * timeline. `GET /v1/stream/poll` answers the same once, for clients that find no place.
@@ -74,7 +68,7 @@ export function streamRoute(
       if (open.size >= settings.streamConnections)
         throw new Busy("STREAMS_FULL", `${open.size} are open`, FULL_RETRY_S);
       const { user_id, after } = request.query;
-      const resumed = /^(\d+)\.\d+$/.exec(String(request.headers["last-event-id"] ?? ""));
+      const resumed = /^(\d{1,15})\.\d{1,15}$/.exec(String(request.headers["last-event-id"] ?? ""));
       const from = resumed === null ? (after ?? newPosts.position) : Number(resumed[1]);
       reply.hijack();
       for (const [name, value] of Object.entries(reply.getHeaders()))
@@ -139,7 +133,11 @@ class Stream {
     });
     response.write(`retry: ${RETRY_MS}\n\n`);
     this.#unwatch = newPosts.watch(userId, () => this.#due());
-    this.#heartbeat = setInterval(() => this.#write(": still here\n\n"), HEARTBEAT_MS);
+    this.#heartbeat = setInterval(() => {
+      this.#write(": still here\n\n");
+      // Whom the viewer follows since connecting is not watched.
+      this.#send();
+    }, HEARTBEAT_MS);
     response.on("drain", () => {
       clearTimeout(this.#stalled);
       this.#stalled = undefined;

@@ -11,6 +11,8 @@ import type { LogConsumer } from "./log-consumer.ts";
 
 /** An answer waits this long for its events to show in the features, so that a client mostly reads what it wrote. */
 const READ_YOUR_WRITES_MS = 250;
+/** Longest wait for the state before it can be said who is known. */
+const MOST_CATCHING_UP_MS = 5_000;
 /** Events that may wait for the disk: about 50 MB. Beyond it clients are asked to wait, before memory grows. */
 const MOST_WAITING = 50_000;
 /** Records that the state may be behind the log: seconds of work. Taking more would only make answers older. */
@@ -76,10 +78,7 @@ export class EventIntake implements EventSink {
       clock.kind === "world" ? known.map((event) => ({ ...event, time_ms: clock.nowMs() })) : known;
     const appended = arrived.length > 0 ? await this.write(arrived) : [];
     const last = appended.reduce((most, { seq }) => Math.max(most, seq), 0);
-    await Promise.race([
-      this.#parts.consumer.applied(last),
-      delay(READ_YOUR_WRITES_MS, undefined, { ref: false }),
-    ]);
+    await this.#appliedWithin(last, READ_YOUR_WRITES_MS);
     const answers = appended.values();
     const results = events.map((_, i): Taken => {
       const detail = strangers.get(i);
@@ -90,11 +89,30 @@ export class EventIntake implements EventSink {
     return { results };
   }
 
+  /** Whether the state reflects a record before so long has passed. */
+  async #appliedWithin(seq: number, ms: number): Promise<boolean> {
+    const waiting = new AbortController();
+    try {
+      return await Promise.race([
+        this.#parts.consumer.applied(seq).then(() => true),
+        delay(ms, false, { ref: false, signal: waiting.signal }).catch(() => false),
+      ]);
+    } finally {
+      waiting.abort();
+    }
+  }
+
   /** Places of events whose users nobody has heard of, with what to say of each. */
   async #strangers(events: readonly Event[]): Promise<ReadonlyMap<number, string>> {
-    const { log, consumer, graph } = this.#parts;
+    const { log, graph } = this.#parts;
     // Whoever was created a moment ago is known once the state has caught up.
-    await consumer.applied(log.lastSeq());
+    this.#waiting += events.length;
+    try {
+      if (!(await this.#appliedWithin(log.lastSeq(), MOST_CATCHING_UP_MS)))
+        throw new Busy("OVERLOADED", "the state is behind the log, so users cannot be told", 1);
+    } finally {
+      this.#waiting -= events.length;
+    }
     const created = new Set<string>();
     const strangers = new Map<number, string>();
     for (const [i, event] of events.entries()) {

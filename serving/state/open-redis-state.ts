@@ -85,8 +85,12 @@ export async function openRedisState(
     const counts = new PostCounts(root);
     const broadcast = await upToDate(dir, log, features, counts, onNotice);
     const reads = new RedisFeatureReads(connection, wallMs);
-    const { fanOut, timeline } = await openTimelines(connection, broadcast, options);
-    const checkpoint = checkpointer(broadcast, snapshotPath(dir));
+    const { fanOut, timeline } = await openTimelines(connection, broadcast, log.lastSeq(), options);
+    const save = checkpointer(broadcast, snapshotPath(dir));
+    // A snapshot that is ahead of fan-out would leave deletions that nobody delivers: the one before is kept then.
+    const checkpoint = async (): Promise<void> => {
+      if (fanOut.position.seq >= broadcast.position) await save();
+    };
     return {
       log,
       live: new LiveState(broadcast, features, counts, fanOut),
@@ -101,9 +105,11 @@ export async function openRedisState(
         load: (wanted) => reads.load(wanted),
       },
       checkpoint,
-      close: async () => {
-        // A snapshot that is ahead of fan-out would leave deletions that nobody delivers.
+      drain: async () => {
         await Promise.race([fanOut.settled(), delay(MOST_SETTLING_MS, undefined, { ref: false })]);
+        await fanOut.close();
+      },
+      close: async () => {
         await fanOut.close();
         await checkpoint();
         await counts.flush();
@@ -155,6 +161,7 @@ async function upToDate(
 async function openTimelines(
   connection: RedisConnection,
   broadcast: BroadcastState,
+  lastSeq: number,
   { onNotice }: RedisStateOptions,
 ): Promise<{ readonly fanOut: FanOut; readonly timeline: ReadTimeline }> {
   const store = new RedisTimelines(connection);
@@ -167,8 +174,10 @@ async function openTimelines(
     now: () => performance.now(),
     onError,
   });
-  // What was written before there were timelines is in none: they are made when their readers come.
-  if ((await store.position(FAN_OUT.name)) === undefined)
+  // What was written before there were timelines is in none: they are made when their readers come. A position beyond the
+  // log is of records that a fail-over lost.
+  const stored = await store.position(FAN_OUT.name);
+  if (stored === undefined || stored.seq > lastSeq)
     await store.savePosition(FAN_OUT.name, {
       seq: broadcast.position,
       timeMs: broadcast.posts.newestMs,
@@ -215,6 +224,7 @@ async function holdState({
   const takeAgain = async (): Promise<void> => {
     while (!released) {
       const again = await acquire().catch(() => null);
+      if (released) return void again?.release().catch(() => {});
       if (again === undefined)
         return onLost(new RoostError("FENCED", "another process has the feature state by now"));
       if (again !== null) return watch(again);

@@ -27,6 +27,8 @@ export interface OpenState {
   readonly fanOut?: FanOut;
   /** Saves what a start after a crash would otherwise read from the log. Holds the event loop up while it serialises. */
   checkpoint(): Promise<void>;
+  /** Gives deliveries that are under way their time and ends them; the consumer comes to no end while they wait for room. */
+  drain?(): Promise<void>;
   /** Saves what makes the next start fast, and closes. */
   close(): Promise<void>;
 }

@@ -51,9 +51,13 @@ test("a deleted post counts nothing, whatever comes late; a deleted user's state
       favorite(5, "3", "9"),
       event(6, { type: "user_deleted", user_id: "1", time_ms: 10 }),
       favorite(7, "4", "8"),
+      // Late: from before the deletion. And from a new account.
+      favorite(8, "1", "8", { time_ms: 9 }),
+      favorite(9, "1", "7", { time_ms: 11 }),
     ],
-    7,
+    9,
   );
+  expect(counts.of("7").favorite).toBe(1);
   expect([counts.of("9").favorite, counts.of("8").favorite]).toEqual([0, 2]);
   await close();
 });

@@ -30,6 +30,8 @@ export class PostCounts {
   /** Post → counts in the order of the heads; empty for a deleted post. */
   readonly #counts: Database<number[], string>;
   readonly #meta: Database<number, string>;
+  /** Deleted user → time of the deletion: what comes late about them does not count. */
+  readonly #deleted: Database<number, string>;
   #position: number;
   #stored: number;
 
@@ -39,6 +41,7 @@ export class PostCounts {
     this.#edges = root.openDB({ name: "counts/edges", encoding: "json" });
     this.#counts = root.openDB({ name: "counts/posts", encoding: "json" });
     this.#meta = root.openDB({ name: "counts/meta", encoding: "json" });
+    this.#deleted = root.openDB({ name: "counts/deleted", encoding: "json" });
     this.#stored = this.#meta.get("position") ?? 0;
     this.#position = this.#stored;
   }
@@ -72,7 +75,8 @@ export class PostCounts {
 
   /** Begins a rebuild: forgets everything, then `add` takes the whole log in any order and `finish` says where it ends. */
   async clear(): Promise<void> {
-    for (const db of [this.#edges, this.#counts, this.#meta]) await db.clearAsync();
+    // The position first: interrupted, all is counted anew.
+    for (const db of [this.#meta, this.#edges, this.#counts, this.#deleted]) await db.clearAsync();
     this.#position = 0;
     this.#stored = 0;
   }
@@ -113,7 +117,7 @@ export class PostCounts {
     const h = (COUNTED_HEADS as readonly string[]).indexOf(head);
     if (h < 0) return;
     const counts = this.#counts.get(post_id);
-    if (counts?.length === 0) return;
+    if (counts?.length === 0 || time_ms <= (this.#deleted.get(user_id) ?? -1)) return;
     const key: EdgeKey = [post_id, h, user_id];
     const before = this.#edges.get(key);
     if (before !== undefined && time_ms < before[0]) return;
@@ -138,6 +142,7 @@ export class PostCounts {
 
   /** Takes a user's own statements out, those from after the deletion left. Looks at every edge: deletions are rare. */
   async #forgetUser(userId: string, timeMs: number): Promise<void> {
+    await this.#deleted.put(userId, Math.max(timeMs, this.#deleted.get(userId) ?? -1));
     let start: EdgeKey | undefined;
     for (;;) {
       const range = start === undefined ? {} : { start };

@@ -17,5 +17,7 @@ export async function heavyTeacher(
   if (version !== undefined) return readVersion(stageDir, version);
   if ((await usableChampion(stageDir)) === null) return undefined;
   const champion = await readChampion(stageDir);
-  return champion.manifest.data.to_ms < untilMs ? champion : undefined;
+  const { rows, to_ms } = champion.manifest.data;
+  // Of a model from elsewhere it is not known what it has learned from.
+  return rows > 0 && to_ms < untilMs ? champion : undefined;
 }
