@@ -48,7 +48,7 @@ const enough = ({ kills, acknowledged, repeated }: CrashDrill, phases: readonly 
 test("a server that is killed in any step of the write path loses nothing acknowledged and applies nothing twice", {
   timeout: 400_000,
 }, async () => {
-  enough(await drill(20, 1), ["append", "apply", "checkpoint", "segment_rename"]);
+  enough(await drill(20, 2), ["append", "apply", "checkpoint", "segment_rename"]);
 });
 
 test.skipIf(REDIS_MISSING)(

@@ -12,12 +12,12 @@ const SERVER = fileURLToPath(
 );
 const CLIENTS = 6;
 /** A step that does not come in this time is not waited for: the server is killed from outside. */
-const PATIENCE_MS = 8_000;
+const PATIENCE_MS = 15_000;
 /** Times a step may begin before the one in which the server dies, so that it dies in the middle of things. */
 const MOST_BEGUN: Readonly<Record<Phase, number>> = {
   append: 120,
   apply: 80,
-  checkpoint: 4,
+  checkpoint: 2,
   segment_rename: 6,
   fan_out: 15,
 };
