@@ -1,6 +1,4 @@
-import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
 import { hasDataset, readManifest } from "../datasets/dataset.ts";
@@ -13,6 +11,7 @@ import { exposureLogger } from "../experiments/assignment/exposure-logger.ts";
 import { lmdbStickyStore } from "../experiments/assignment/lmdb-sticky-store.ts";
 import type { StateView } from "../features/entities.ts";
 import { AfterAnswers } from "./after-answers.ts";
+import { closeInTurn } from "./close-in-turn.ts";
 import { logExposures } from "./effects/log-exposures.ts";
 import { logServed } from "./effects/log-served.ts";
 import { followingTimeline } from "./following-timeline.ts";
@@ -37,12 +36,12 @@ import { MACHINE_TIME, type Time, WorldClock, wallClock } from "./state/clock.ts
 import { EventIntake } from "./state/event-intake.ts";
 import { LogConsumer } from "./state/log-consumer.ts";
 import { NewPosts } from "./state/new-posts.ts";
-import { type OpenState, openState } from "./state/open-state.ts";
+import { openSpace } from "./state/open-space.ts";
 import { PostVectors } from "./state/post-vectors.ts";
 import { EXPERIMENTS_KIND } from "./versions/experiments-kind.ts";
+import { followFile, takeFirst } from "./versions/follow-file.ts";
 import { LiveConfig, type ReloadReport } from "./versions/live-config.ts";
 import { VersionStore } from "./versions/version-store.ts";
-import { type FileWatch, watchFile } from "./versions/watch-file.ts";
 import { WEIGHTS_KIND, weightsKeeper } from "./versions/weights-kind.ts";
 
 /** One request in fifty logs every candidate that it scored: enough to rescore offline, little to store. */
@@ -99,9 +98,7 @@ export async function openServer(
   options: ServerOptions = {},
 ): Promise<Server> {
   const opened: (() => unknown)[] = [];
-  const closeAll = async (): Promise<void> => {
-    for (const close of opened.splice(0).reverse()) await close();
-  };
+  const closeAll = (): Promise<void> => closeInTurn(opened);
   try {
     return await open(settings, logger, options, opened, closeAll);
   } catch (error) {
@@ -182,7 +179,7 @@ async function open(
   };
   const weights = new LiveConfig(versions, WEIGHTS_KIND, "current", report);
   const experiments = new LiveConfig(versions, EXPERIMENTS_KIND, "current", report);
-  const take = options.configuration === "as_is" ? takeFirst : follow;
+  const take = options.configuration === "as_is" ? takeFirst : followFile;
   opened.push(await take(weights, weightsPath(settings), clock, failed("following the weights")));
   opened.push(
     await take(experiments, settings.experimentsFile, clock, failed("following the experiments")),
@@ -334,35 +331,6 @@ async function open(
   };
 }
 
-/** The space of a data directory, on Redis where the settings name one. */
-async function openSpace(
-  { redisUrl }: Settings,
-  dir: DataDir,
-  { wallMs }: Time,
-  logger: Logger,
-  opened: (() => unknown)[],
-  leaseTtlMs: number | undefined,
-  onLost: (error: RoostError) => void,
-): Promise<OpenState> {
-  if (redisUrl === undefined)
-    return openState(dir, (reason) => logger.warn({ reason }, "state is built anew from the log"));
-  // Loaded where they are used: an embedded server starts without the client.
-  const { connectRedis, parseRedisUrl } = await import("../datasets/storage/redis.ts");
-  const { openRedisState } = await import("./state/open-redis-state.ts");
-  const connection = await connectRedis(parseRedisUrl(redisUrl), (error) =>
-    logger.warn({ problem: error.message }, "the connection to Redis failed"),
-  );
-  opened.push(() => connection.close());
-  return openRedisState(dir, {
-    connection,
-    owner: randomUUID(),
-    ...(leaseTtlMs !== undefined && { leaseTtlMs }),
-    wallMs,
-    onNotice: (reason) => logger.warn({ reason }, "state on Redis"),
-    onLost,
-  });
-}
-
 /** As many records as a server can write between two writes of its clock. */
 const CLOCK_RECORDS = 10_000;
 
@@ -392,52 +360,4 @@ async function openClock(
 function weightsPath({ weights }: Settings): string {
   const preset = fileURLToPath(new URL(`./weights/presets/${weights}.yaml`, import.meta.url));
   return existsSync(preset) ? preset : weights;
-}
-
-/** What a configuration is when no file is named: a mapping without entries. */
-const NO_FILE = { path: "no file", text: "{}" };
-
-/**
- * Takes a file's text now and follows its edits. A file that is not usable is refused only when nothing is in force yet.
- * Without a file the empty configuration is taken, under the same rule: a move by other means outlives it.
- * @throws BAD_CONFIG when there is no version to serve with
- */
-async function follow<T>(
-  config: LiveConfig<T>,
-  path: string | undefined,
-  clock: ServerClock,
-  onError: (error: unknown) => void,
-): Promise<() => Promise<void>> {
-  const text = await textOf(path);
-  const name = path ?? NO_FILE.path;
-  if (!config.inForce) await config.offer(text, name, `file:${name}`, clock.nowMs());
-  // Also after a first offer: it notes the text as looked at.
-  await config.offerFile(text, name, clock.nowMs());
-  if (path === undefined) return async () => {};
-  const watch: FileWatch = watchFile(
-    path,
-    (edited) => config.offerFile(edited, path, clock.nowMs()),
-    onError,
-  );
-  return () => watch.close();
-}
-
-/** Leaves what is in force; a data directory without a version takes the file's. */
-async function takeFirst<T>(
-  config: LiveConfig<T>,
-  path: string | undefined,
-  clock: ServerClock,
-): Promise<() => Promise<void>> {
-  if (!config.inForce) {
-    const name = path ?? NO_FILE.path;
-    await config.offer(await textOf(path), name, `file:${name}`, clock.nowMs());
-  }
-  return async () => {};
-}
-
-async function textOf(path: string | undefined): Promise<string> {
-  if (path === undefined) return NO_FILE.text;
-  return readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
-    throw new RoostError("BAD_CONFIG", `${path} cannot be read (${error.code})`, error);
-  });
 }

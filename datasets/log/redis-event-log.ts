@@ -22,7 +22,7 @@ import { decodeRecord, encodeRecord, eventIdKey } from "./stored-record.ts";
 import { BOUNDS_SCRIPT, START_SCRIPT } from "./stream-scripts.ts";
 
 /** One script judges a whole batch while Redis does nothing else. */
-export const MOST_APPENDED = 1_000;
+const MOST_APPENDED = 1_000;
 /** Records read or trimmed by one command: others are served in between. */
 const PAGE = 1_000;
 /** Below the time after which a command counts as failed. */

@@ -13,6 +13,7 @@ import { applyEvent } from "../../features/engine.ts";
 import { ENTITIES } from "../../features/entities.ts";
 import { MemoryState } from "../../features/memory-store.ts";
 import type { FeatureStore } from "../../features/store.ts";
+import { closeInTurn } from "../close-in-turn.ts";
 import type { ReadTimeline } from "../following-timeline.ts";
 import { BroadcastState } from "../state/live-state.ts";
 import { LogConsumer } from "../state/log-consumer.ts";
@@ -53,7 +54,7 @@ export async function checkAfterCrash(
     const state = await opened(dir, redisUrl, closers);
     return await check(dir, state, join(copy, "clean"), acknowledged);
   } finally {
-    for (const close of closers.reverse()) await close();
+    await closeInTurn(closers);
     await rm(copy, { recursive: true, force: true });
   }
 }

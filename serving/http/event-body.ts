@@ -5,7 +5,7 @@ import { jsonPointer } from "./json-pointer.ts";
 import type { ServerClock } from "./services.ts";
 import { type Body, onePerPlace, type Validated, validate } from "./validate.ts";
 
-export const MAX_EVENTS = 1_000;
+const MAX_EVENTS = 1_000;
 /** Clocks of honest callers differ by seconds; a time further ahead would distort every decayed count. */
 const MAX_AHEAD_MS = 60_000;
 /** The server writes these itself. */

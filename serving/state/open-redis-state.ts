@@ -16,6 +16,8 @@ import type { RedisConnection } from "../../datasets/storage/redis.ts";
 import { RoostError } from "../../errors.ts";
 import { RedisFeatureReads } from "../../features/redis/redis-reads.ts";
 import { RedisFeatureStore } from "../../features/redis/redis-store.ts";
+import { removeOtherLayouts } from "../../features/redis/removal.ts";
+import { closeInTurn } from "../close-in-turn.ts";
 import type { ReadTimeline } from "../following-timeline.ts";
 import type { FeatureSource } from "../hydrators/features.ts";
 import { BroadcastState, LiveState } from "./live-state.ts";
@@ -66,9 +68,7 @@ export async function openRedisState(
     maxLength: options.maxLength ?? MOST_UNROLLED,
   });
   const closers: (() => unknown)[] = [() => log.close()];
-  const closeAll = async (): Promise<void> => {
-    for (const close of closers.splice(0).reverse()) await close();
-  };
+  const closeAll = (): Promise<void> => closeInTurn(closers);
   try {
     if (log.durability.level !== "always")
       onNotice(`acknowledged events may be lost: ${log.durability.reason}`);
@@ -83,7 +83,7 @@ export async function openRedisState(
     const root = openLmdb(dir.at("state"));
     closers.push(() => root.close());
     const counts = new PostCounts(root);
-    const broadcast = await upToDate(dir, log, features, counts, onNotice);
+    const broadcast = await upToDate(dir, log, features, counts, options);
     const reads = new RedisFeatureReads(connection, wallMs);
     const { fanOut, timeline } = await openTimelines(connection, broadcast, log.lastSeq(), options);
     const save = checkpointer(broadcast, snapshotPath(dir));
@@ -110,9 +110,11 @@ export async function openRedisState(
         await fanOut.close();
       },
       close: async () => {
-        await fanOut.close();
-        await checkpoint();
-        await counts.flush();
+        closers.push(
+          () => counts.flush(),
+          () => checkpoint(),
+          () => fanOut.close(),
+        );
         await closeAll();
       },
     };
@@ -141,7 +143,7 @@ async function upToDate(
   log: RedisEventLog,
   features: RedisFeatureStore,
   counts: PostCounts,
-  onNotice: (reason: string) => void,
+  { connection, onNotice }: RedisStateOptions,
 ): Promise<BroadcastState> {
   const last = log.lastSeq();
   const foreign = (position: number): boolean => position > last || (position === 0 && last > 0);
@@ -154,6 +156,8 @@ async function upToDate(
   if (Object.keys(rebuilt).length === 0) return broadcast;
   onNotice(`${Object.keys(rebuilt).join(" and ")} are built from the log`);
   const fresh = await rebuild({ segments: dir.segments, log }, rebuilt);
+  // Of an earlier build, most likely: the lease says that no other process reads it.
+  if (rebuilt.features !== undefined) await removeOtherLayouts(connection);
   return broadcast.position > 0 ? broadcast : fresh;
 }
 

@@ -4,7 +4,7 @@ import type { EventOf, LoggedEvent } from "../../datasets/events.ts";
 
 /** What is counted in public, as engagement heads. */
 export const COUNTED_HEADS = ["favorite", "reply", "repost", "quote", "share"] as const;
-export type CountedHead = (typeof COUNTED_HEADS)[number];
+type CountedHead = (typeof COUNTED_HEADS)[number];
 export type Counts = Readonly<Record<CountedHead, number>>;
 
 type EdgeKey = [post: string, head: number, user: string];
