@@ -1,5 +1,6 @@
 import type { Event } from "../datasets/events.ts";
 import type { Entity } from "./entities.ts";
+import type { Priors } from "./families/global.ts";
 import type { SignalFact } from "./signals.ts";
 import type { ViewerInterests } from "./viewer-interests.ts";
 
@@ -8,6 +9,8 @@ export interface RowContext {
   nowMs: number;
   surface: string | undefined;
   global: Float64Array | undefined;
+  /** Of `global`. */
+  readonly priors: Priors;
   user: Float64Array | undefined;
   surfaceState: Float64Array | undefined;
   userSurface: Float64Array | undefined;

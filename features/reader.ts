@@ -2,7 +2,7 @@ import { hash32 } from "../datasets/random.ts";
 import { type Entity, GLOBAL_KEY, pairKey, type StateView, TOPICS_PER_POST } from "./entities.ts";
 import { userElsewhere } from "./families/elsewhere.ts";
 import { followList } from "./families/follow-list.ts";
-import { globalRate } from "./families/global.ts";
+import { emptyPriors, loadPriors } from "./families/global.ts";
 import { isCreated, POST } from "./families/post-content.ts";
 import { authorTopics, topicShares } from "./families/topic-shares.ts";
 import { viewerTopics } from "./families/viewer-topics.ts";
@@ -120,6 +120,7 @@ export class FeatureReader {
     context.nowMs = request.nowMs;
     context.surface = request.surface;
     context.global = view.get("global", GLOBAL_KEY);
+    loadPriors(context.global, context.priors);
     context.user = view.get("user", request.userId);
     const { surface } = request;
     context.surfaceState =
@@ -147,7 +148,7 @@ export class FeatureReader {
         context.nowMs,
         context.global,
         context.user,
-        globalRate(context.global, INTEREST),
+        context.priors.mean[INTEREST] as number,
       ),
     );
   }
@@ -226,7 +227,7 @@ export class FeatureReader {
       this.#shared.authors.set(authorId, held);
     }
     if (this.#readsPairs)
-      held.pair ??= {
+      held.pair ??= view.between?.(this.#userId, authorId) ?? {
         userAuthor: view.get("user_author", pairKey(this.#userId, authorId)),
         authorUser: view.get("user_author", pairKey(authorId, this.#userId)),
       };
@@ -380,6 +381,7 @@ function emptyContext(): RowContext {
     nowMs: 0,
     surface: undefined,
     global: undefined,
+    priors: emptyPriors(),
     user: undefined,
     surfaceState: undefined,
     userSurface: undefined,

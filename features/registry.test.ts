@@ -3,7 +3,7 @@ import { random } from "../datasets/random.ts";
 import { applyEvent } from "./engine.ts";
 import { ENTITIES, type Entity, TOPICS_PER_POST } from "./entities.ts";
 import { userElsewhere } from "./families/elsewhere.ts";
-import { globalRates } from "./families/global.ts";
+import { emptyPriors, globalRates, loadPriors, type Priors } from "./families/global.ts";
 import { postContent } from "./families/post-content.ts";
 import { authorTopics } from "./families/topic-shares.ts";
 import { userAuthor } from "./families/user-author.ts";
@@ -27,6 +27,7 @@ const EMPTY: RowContext = {
   nowMs: SMALL_WORLD_START_MS,
   surface: undefined,
   global: undefined,
+  priors: priorsOf(undefined),
   user: undefined,
   surfaceState: undefined,
   userSurface: undefined,
@@ -43,6 +44,12 @@ const EMPTY: RowContext = {
   authorTopicsAt: 0,
   userElsewhereAt: 0,
 };
+
+function priorsOf(global: Float64Array | undefined): Priors {
+  const priors = emptyPriors();
+  loadPriors(global, priors);
+  return priors;
+}
 
 /** A context whose vectors hold plausible but random numbers. */
 function randomContext(seed: number): RowContext {
@@ -62,10 +69,12 @@ function randomContext(seed: number): RowContext {
     values: undefined,
     userValues: undefined,
   }));
+  const global = vector("global");
   return {
     nowMs: SMALL_WORLD_START_MS + rnd.below(1e9),
     surface: "home",
-    global: vector("global"),
+    global,
+    priors: priorsOf(global),
     user: vector("user"),
     surfaceState: vector("surface"),
     userSurface: vector("user_surface"),

@@ -1,3 +1,4 @@
+import type { Between } from "./entities.ts";
 import { ViewerInterests } from "./viewer-interests.ts";
 
 /**
@@ -27,11 +28,5 @@ export class SharedReads {
 export interface AuthorVectors {
   readonly author: Float64Array | undefined;
   /** Undefined until a reader asks that reads `user_author`. */
-  pair: AuthorPair | undefined;
-}
-
-interface AuthorPair {
-  /** The viewer's state towards the author, and the author's towards the viewer. */
-  readonly userAuthor: Float64Array | undefined;
-  readonly authorUser: Float64Array | undefined;
+  pair: Between | undefined;
 }

@@ -116,6 +116,9 @@ test("a post can be found as soon as it is written, and no more when it or its a
     },
   ]);
   expect(await find("900000000000000001")).toBe(false);
+  const { body } = await server.app.server.inject("/metrics");
+  for (const step of ["retrievable", "gone"])
+    expect(body).toContain(`roost_post_retrieval_seconds_count{step="${step}"} 1`);
   await server.send([written(server, "900000000000000002", stranger)]);
   expect(await find("900000000000000002")).toBe(true);
   await server.send([{ type: "user_deleted", time_ms: server.startMs, user_id: stranger }]);

@@ -38,6 +38,7 @@ import { LogConsumer } from "./state/log-consumer.ts";
 import { NewPosts } from "./state/new-posts.ts";
 import { openSpace } from "./state/open-space.ts";
 import { PostVectors } from "./state/post-vectors.ts";
+import { RetrievalDelay, type RetrievalObserver } from "./state/retrieval-delay.ts";
 import { EXPERIMENTS_KIND } from "./versions/experiments-kind.ts";
 import { followFile, takeFirst } from "./versions/follow-file.ts";
 import { LiveConfig, type ReloadReport } from "./versions/live-config.ts";
@@ -63,6 +64,8 @@ export interface ServerOptions {
   readonly upkeepEveryMs?: number;
   /** How long a dead server keeps others from the feature state on Redis. */
   readonly leaseTtlMs?: number;
+  /** Told of every post that retrieval has come to find, or not to find any more. */
+  readonly onRetrieval?: RetrievalObserver;
   /** Longest wait for the two-tower source. */
   readonly retrievalTimeoutMs?: number;
   /**
@@ -149,6 +152,14 @@ async function open(
   if (drain !== undefined) opened.push(drain);
   await consumer.start((error) => logger.fatal({ err: error }, "the log consumer stopped"));
 
+  const metrics = createMetrics();
+  const delay = new RetrievalDelay(
+    (step, seconds, postId) => {
+      metrics.retrieval(step, seconds);
+      options.onRetrieval?.(step, seconds, postId);
+    },
+    () => performance.now(),
+  );
   const slots = await openModels(settings, dir, logger, options.startSession, opened);
   const vectors = new PostVectors({
     posts: broadcast.posts,
@@ -160,6 +171,7 @@ async function open(
       ...(options.startSession && { startSession: options.startSession }),
     },
     logger,
+    onChange: delay,
   });
   live.onApplied((events) => vectors.apply(events));
   const newPosts = new NewPosts(broadcast, live.position);
@@ -167,7 +179,6 @@ async function open(
   opened.push(() => vectors.close());
   const towers = await openTowers(settings, dir, logger, vectors);
   opened.push(() => towers.close());
-  const metrics = createMetrics();
   const versions = new VersionStore(dir.at("versions"), [WEIGHTS_KIND, EXPERIMENTS_KIND]);
   opened.push(() => versions.close());
   const report: ReloadReport = {
@@ -189,6 +200,7 @@ async function open(
     { log, consumer, posts: broadcast.posts, graph: broadcast.graph, clock },
     {
       unknownUsers: settings.unknownUsers,
+      ...(vectors.enabled && { onArrival: (events) => delay.arrived(events) }),
       ...(fanOut && { load: fanOut.load, random: Math.random }),
     },
   );

@@ -55,27 +55,49 @@ export function globalElsewhereRate(context: RowContext, slot: number): number {
 
 /** Events that a prior stands for at the least: the first of a rare kind must not look like a tenfold rate. */
 const LEAST_EVENTS = 0.5;
+/** Ten seconds of dwelling count as one event, so that one long stay does not outweigh the prior. */
+const SCALE = Float64Array.from(SIGNALS, (_, signal) => (signal === DWELL_SECONDS ? 0.1 : 1));
+
+/** What rates are smoothed towards, by signal: the same for every row of a request. */
+export interface Priors {
+  /** Mean per impression over everybody; NaN before the first impression. */
+  readonly mean: Float64Array;
+  /** Impressions that a prior stands for at the least. */
+  readonly leastStrength: Float64Array;
+}
+
+export const emptyPriors = (): Priors => ({
+  mean: new Float64Array(SIGNALS.length),
+  leastStrength: new Float64Array(SIGNALS.length),
+});
+
+/** Takes the priors from everybody's counts. */
+export function loadPriors(global: Float64Array | undefined, priors: Priors): void {
+  for (let signal = 0; signal < SIGNALS.length; signal++) {
+    const mean = globalRate(global, signal);
+    priors.mean[signal] = mean;
+    priors.leastStrength[signal] = LEAST_EVENTS / (mean * (SCALE[signal] as number));
+  }
+}
 
 /**
  * A smoothed mean of `signal` per impression against everybody's: the log ratio for counts and seconds, the difference
  * for `interest` (which may be negative).
  */
 export function relativeRate(
-  context: RowContext,
+  { priors }: RowContext,
   signal: number,
   total: number,
   impressions: number,
   strength: number,
 ): number {
-  const prior = globalRate(context.global, signal);
+  const prior = priors.mean[signal] as number;
   if (signal === INTEREST) return (total + strength * prior) / (impressions + strength) - prior;
-  // Ten seconds of dwelling count as one event, so that one long stay does not outweigh the prior.
-  const scale = signal === DWELL_SECONDS ? 0.1 : 1;
-  const events = prior * scale;
+  const scale = SCALE[signal] as number;
   return logRateRatio(
     total * scale,
     impressions,
-    events,
-    Math.max(strength, LEAST_EVENTS / events),
+    prior * scale,
+    Math.max(strength, priors.leastStrength[signal] as number),
   );
 }

@@ -7,7 +7,13 @@ import { isCreated, POST } from "../families/post-content.ts";
 import { INTEREST_OFFSETS } from "../reader.ts";
 import { SLOTS } from "../registry.ts";
 import { FeatureKeys } from "./feature-keys.ts";
-import { type Copy, LoadedFeatures, READ_STATUSES, type ReadStatus } from "./loaded-features.ts";
+import {
+  type CopiesBetween,
+  type Copy,
+  LoadedFeatures,
+  READ_STATUSES,
+  type ReadStatus,
+} from "./loaded-features.ts";
 import { unpackValue } from "./packed-value.ts";
 
 export interface RedisReadsOptions {
@@ -37,8 +43,8 @@ const ENTRY_BYTES = 200;
 const ATTEMPTS = 2;
 
 /** A place of the cache. Another copy is put into it, which costs less than into the cache; requests keep the one they took. */
-interface Place {
-  copy: Copy;
+interface Place<T> {
+  copy: T;
 }
 
 /** What a request still has to fetch. */
@@ -47,8 +53,10 @@ interface Wanted {
   readonly key: string;
   /** Where the request will look. */
   readonly copy: Copy;
-  /** Where what was fetched earlier is. */
-  readonly place: Place | undefined;
+  /** What was fetched earlier. */
+  readonly earlier: Copy | undefined;
+  /** Set on the second direction of a pair, which stands behind the first: both are kept as one. */
+  readonly between: { readonly key: string; readonly copies: CopiesBetween } | undefined;
 }
 
 /** Who asks, and about what. */
@@ -79,7 +87,10 @@ export class RedisFeatureReads {
   readonly #keys: FeatureKeys;
   readonly #now: () => number;
   readonly #options: Required<Omit<RedisReadsOptions, "cacheBytes">>;
-  readonly #places: Readonly<Record<Entity, LRUCache<string, Place>>>;
+  /** Of every entity but pairs. */
+  readonly #places: Readonly<Record<Entity, LRUCache<string, Place<Copy>>>>;
+  /** Both directions of a pair, by viewer and author. */
+  readonly #between: LRUCache<string, Place<CopiesBetween>>;
 
   /** @param now the clock that the age of copies is told by */
   constructor(connection: RedisConnection, now: () => number, options: RedisReadsOptions = {}) {
@@ -94,17 +105,17 @@ export class RedisFeatureReads {
       entities: new Set(ENTITIES),
       ...others,
     };
+    const most = (entity: Entity, vectors: number): number =>
+      Math.ceil(cacheBytes / (ENTRY_BYTES + vectors * 8 * SLOTS[entity]));
     this.#places = Object.fromEntries(
-      ENTITIES.map((entity) => {
-        const max = Math.ceil(cacheBytes / (ENTRY_BYTES + 8 * SLOTS[entity]));
-        return [entity, new LRUCache<string, Place>({ max })];
-      }),
-    ) as Record<Entity, LRUCache<string, Place>>;
+      ENTITIES.map((entity) => [entity, new LRUCache({ max: most(entity, 1) })]),
+    ) as Record<Entity, LRUCache<string, Place<Copy>>>;
+    this.#between = new LRUCache({ max: most("user_author", 2) });
   }
 
   /** What a `FeatureReader` looks at for these candidates. Never fails: see `degraded` of what it gives. */
   async load(request: FeatureLoad): Promise<LoadedFeatures> {
-    const loaded = new LoadedFeatures(this.#now());
+    const loaded = new LoadedFeatures(request.userId, request.postIds, this.#now());
     const first: Wanted[] = [];
     const authors: Wanted[] = [];
     const second: Wanted[] = [];
@@ -116,7 +127,7 @@ export class RedisFeatureReads {
     // On its way behind the posts: while it is, their topics are asked for.
     const others = this.#fetch(authors, loaded, true);
     const answered = await posts;
-    this.#needSecond(request, loaded, second);
+    if (first.length > 0) this.#needSecond(request, loaded, second);
     // Redis that did not answer the first time is not waited for again.
     await Promise.all([others, this.#fetch(second, loaded, answered)]);
     for (const entity of ENTITIES)
@@ -142,23 +153,22 @@ export class RedisFeatureReads {
           this.#need("user_media", pairKey(userId, String(media)), loaded, wanted);
     if (entities.has("post"))
       for (let i = 0; i < postIds.length; i++)
-        this.#need("post", postIds[i] as string, loaded, wanted);
+        loaded.posts.push(this.#copyOf("post", postIds[i] as string, loaded, wanted));
   }
 
   #needAuthors(request: FeatureLoad, loaded: LoadedFeatures, wanted: Wanted[]): void {
-    const { userId, authorIds } = request;
+    const { authorIds } = request;
     const readsPairs = this.#options.entities.has("user_author");
     for (let i = 0; i < authorIds.length; i++) {
       const authorId = authorIds[i] as string;
-      if (!this.#need("author", authorId, loaded, wanted) || !readsPairs) continue;
-      this.#need("user_author", pairKey(userId, authorId), loaded, wanted);
-      this.#need("user_author", pairKey(authorId, userId), loaded, wanted);
+      this.#need("author", authorId, loaded, wanted);
+      if (readsPairs) this.#needBetween(authorId, loaded, wanted);
     }
   }
 
   /** Of what is loaded by now: authors that the viewer follows, and what the posts' topics and media are the keys of. */
   #needSecond(request: FeatureLoad, loaded: LoadedFeatures, wanted: Wanted[]): void {
-    const { userId, postIds } = request;
+    const { userId } = request;
     const { entities } = this.#options;
     const follows = loaded.get("user_follows", userId);
     if (follows !== undefined)
@@ -167,8 +177,8 @@ export class RedisFeatureReads {
       });
     const readsTopics = entities.has("topic") || entities.has("user_topic");
     if (!readsTopics && !entities.has("user_media")) return;
-    for (let i = 0; i < postIds.length; i++) {
-      const post = loaded.get("post", postIds[i] as string);
+    for (let i = 0; i < loaded.posts.length; i++) {
+      const post = (loaded.posts[i] as Copy).vector;
       if (!isCreated(post)) continue;
       const media = post[POST.media] as number;
       if (loaded.meetsMedia(media) && entities.has("user_media"))
@@ -186,14 +196,62 @@ export class RedisFeatureReads {
     }
   }
 
-  /** Takes a fresh copy or notes what is to be fetched. False when this key was asked for before. */
-  #need(entity: Entity, key: string, loaded: LoadedFeatures, wanted: Wanted[]): boolean {
-    if (loaded.has(entity, key)) return false;
-    const place = this.#places[entity].get(key);
-    if (place !== undefined && loaded.nowMs - place.copy.fetchedMs < this.#options.freshMs)
-      loaded.take(entity, key, place.copy);
-    else wanted.push({ entity, key, copy: loaded.expect(entity, key, place?.copy.vector), place });
-    return true;
+  /** Looks at a key, unless it was asked for before. */
+  #need(entity: Entity, key: string, loaded: LoadedFeatures, wanted: Wanted[]): void {
+    if (!loaded.has(entity, key))
+      loaded.put(entity, key, this.#copyOf(entity, key, loaded, wanted));
+  }
+
+  /** A fresh copy, or one that is to be fetched, which is noted. */
+  #copyOf(entity: Entity, key: string, loaded: LoadedFeatures, wanted: Wanted[]): Copy {
+    // Moves nothing: whoever is in use is fetched again each second, and is moved then.
+    const earlier = this.#places[entity].peek(key)?.copy;
+    if (this.#isFresh(earlier, loaded)) {
+      loaded.fresh(entity, earlier);
+      return earlier;
+    }
+    const copy = expected(earlier, loaded);
+    wanted.push({ entity, key, copy, earlier, between: undefined });
+    return copy;
+  }
+
+  #needBetween(authorId: string, loaded: LoadedFeatures, wanted: Wanted[]): void {
+    if (loaded.hasBetween(authorId)) return;
+    const { userId } = loaded;
+    const key = pairKey(userId, authorId);
+    const held = this.#between.peek(key)?.copy;
+    // Both were fetched at once.
+    if (held !== undefined && this.#isFresh(held.userAuthor, loaded)) {
+      loaded.putBetween(authorId, held);
+      loaded.fresh("user_author", held.userAuthor);
+      loaded.fresh("user_author", held.authorUser);
+      return;
+    }
+    const copies = {
+      userAuthor: expected(held?.userAuthor, loaded),
+      authorUser: expected(held?.authorUser, loaded),
+    };
+    loaded.putBetween(authorId, copies);
+    wanted.push(
+      {
+        entity: "user_author",
+        key,
+        copy: copies.userAuthor,
+        earlier: held?.userAuthor,
+        between: undefined,
+      },
+      {
+        entity: "user_author",
+        key: pairKey(authorId, userId),
+        copy: copies.authorUser,
+        earlier: held?.authorUser,
+        between: { key, copies },
+      },
+    );
+  }
+
+  #isFresh(copy: Copy | undefined, { nowMs }: LoadedFeatures): copy is Copy {
+    return copy !== undefined && nowMs - copy.fetchedMs < this.#options.freshMs;
   }
 
   /** False when there was no answer in time. */
@@ -202,20 +260,20 @@ export class RedisFeatureReads {
     const { staleMs } = this.#options;
     const values = ask ? await this.#values(wanted) : undefined;
     for (let i = 0; i < wanted.length; i++) {
-      const { entity, key, copy, place } = wanted[i] as Wanted;
+      const { entity, key, copy, earlier, between } = wanted[i] as Wanted;
       const value = values?.[i];
-      if (value === undefined || value instanceof Error) {
+      if (!isAnswer(value)) {
         loaded.degraded = true;
-        const earlier = place?.copy;
         const usable = earlier !== undefined && loaded.nowMs - earlier.fetchedMs <= staleMs;
         if (!usable) copy.vector = undefined;
         loaded.count(entity, usable ? "stale" : earlier ? "expired" : "missing", earlier ?? copy);
         continue;
       }
       copy.vector = value === null ? undefined : unpackValue(value, SLOTS[entity]);
-      if (place === undefined) this.#places[entity].set(key, { copy });
-      else if (copy.fetchedMs >= place.copy.fetchedMs) place.copy = copy;
-      loaded.count(entity, copy.vector === undefined ? "missing" : "present", copy);
+      loaded.fresh(entity, copy);
+      if (entity !== "user_author") keep(this.#places[entity], key, copy, copy.fetchedMs);
+      else if (between !== undefined && isAnswer(values?.[i - 1]))
+        keep(this.#between, between.key, between.copies, copy.fetchedMs);
     }
     return values !== undefined;
   }
@@ -233,4 +291,28 @@ export class RedisFeatureReads {
       clearTimeout(timer);
     }
   }
+}
+
+const isAnswer = (value: Buffer | null | Error | undefined): value is Buffer | null =>
+  value !== undefined && !(value instanceof Error);
+
+/** A place for what is being fetched, with an older vector until it is here. */
+const expected = (earlier: Copy | undefined, { nowMs }: LoadedFeatures): Copy => ({
+  vector: earlier?.vector,
+  fetchedMs: nowMs,
+});
+
+const fetchedMs = (copy: Copy | CopiesBetween): number =>
+  "userAuthor" in copy ? copy.userAuthor.fetchedMs : copy.fetchedMs;
+
+/** Puts a copy in place of an older one. */
+function keep<T extends Copy | CopiesBetween>(
+  cache: LRUCache<string, Place<T>>,
+  key: string,
+  copy: T,
+  atMs: number,
+): void {
+  const place = cache.get(key);
+  if (place === undefined) cache.set(key, { copy });
+  else if (atMs >= fetchedMs(place.copy)) place.copy = copy;
 }

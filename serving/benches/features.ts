@@ -19,10 +19,11 @@ import { MemoryState } from "../../features/memory-store.ts";
 import { readChampion } from "../../features/models/champion.ts";
 import { FeatureReader } from "../../features/reader.ts";
 import { FeatureKeys } from "../../features/redis/feature-keys.ts";
+import { LoadedFeatures } from "../../features/redis/loaded-features.ts";
 import { readEntities } from "../../features/redis/read-entities.ts";
 import { RedisFeatureReads } from "../../features/redis/redis-reads.ts";
 import { RedisFeatureStore } from "../../features/redis/redis-store.ts";
-import { type IdColumn, SLOTS } from "../../features/registry.ts";
+import { FAMILY_OF, type IdColumn, SLOTS } from "../../features/registry.ts";
 import type { FeatureStore } from "../../features/store.ts";
 import { type Figure, figure, quantile, writeReport } from "./bench-report.ts";
 import { DEMO_SEED, prepareDemoSpace, runProgram } from "./demo-space.ts";
@@ -30,7 +31,7 @@ import { DEMO_SEED, prepareDemoSpace, runProgram } from "./demo-space.ts";
 /*
  * Feature hydration of one request: 500 posts, their authors and both pairs with each become the heavy ranker's matrix. From
  * Redis with nothing at hand ("cold") and with copies that are too old ("refetch"), against the bare reads of the same keys
- * in one round; from copies that are fresh; from LMDB; and from a state in memory, which is what making the matrix takes by itself. All take turns, in blocks of viewers.
+ * in one round; from copies that are fresh, the columns of posts, authors and pairs alone and all of them; from LMDB; and from a state in memory, which is what making the matrix takes by itself. All take turns, in blocks of viewers.
  * The servers are started here and keep nothing on disk.
  */
 const POSTS = 500;
@@ -41,6 +42,14 @@ const BLOCK = 20;
 /** The first is for warming up. */
 const PASSES = 4;
 const PUTS = 4_000;
+/** Families of posts, authors and pairs: what `cached` makes. The others make the whole matrix. */
+const NAMED: ReadonlySet<string> = new Set([
+  "post_content",
+  "post_engagement",
+  "author_profile",
+  "author_engagement",
+  "user_author",
+]);
 const SAMPLED = 500;
 
 const USAGE = "usage: roost bench features [--viewers N (100)] [--data-dir DIR (.roost)] [--json]";
@@ -108,6 +117,7 @@ async function main(): Promise<void> {
     >;
     const figures = [...report({ ...here.times, ...there.times }), ...there.sizes];
     figures.push(figure("features", model.features.length, "columns"));
+    figures.push(figure("features_cached", here.named.features.length, "columns"));
     figures.push(...(await memory(single, state)), writes);
     const rounds = { ...there.times, ...here.times };
     writeReport("features", { seed: DEMO_SEED, rounds, figures }, flags.json);
@@ -120,14 +130,19 @@ async function main(): Promise<void> {
   }
 }
 
-/** What the measuring process is told. */
-interface Task {
-  readonly urls: readonly [string, string];
+interface Columns {
   readonly features: readonly string[];
   readonly ids: readonly IdColumn[];
+}
+
+/** What the measuring process is told. */
+interface Task extends Columns {
+  readonly urls: readonly [string, string];
   readonly cases: readonly Case[];
   /** Of the matrix of each case, from the state in memory. */
   readonly checksums: readonly string[];
+  /** Columns of posts, authors and pairs alone, with checksums likewise. */
+  readonly named: Columns & { readonly checksums: readonly string[] };
 }
 
 /** The state at the end of the data set, and requests of viewers at that moment. */
@@ -191,17 +206,22 @@ async function fill(connection: RedisConnection, state: MemoryState): Promise<Fi
 }
 
 type Times = Readonly<Record<string, readonly number[]>>;
-type Call = (i: number) => Promise<Float32Array | undefined>;
+/** Prepares the call for a request; what it gives is timed. */
+type Call = (i: number) => () => Promise<Float32Array | undefined>;
 
 /** Makes a request's matrix from a view. */
-function rowsOf({ features, ids }: Pick<Task, "features" | "ids">) {
+function rowsOf({ features, ids }: Columns) {
   const reader = new FeatureReader(features, ids);
   return (view: StateView, request: Case): Float32Array => {
     const matrix = new Float32Array(POSTS * features.length);
     const hashes = new Uint32Array(POSTS * ids.length);
     reader.begin(view, request);
-    for (let row = 0; row < request.postIds.length; row++)
-      reader.row(request.postIds[row] as string, request.authorOf[row], matrix, hashes, row);
+    // As ranking does: what was loaded has the posts in their order.
+    const loaded = view instanceof LoadedFeatures ? view.posts : undefined;
+    for (let row = 0; row < request.postIds.length; row++) {
+      const post = loaded ? loaded[row]?.vector : view.get("post", request.postIds[row] as string);
+      reader.rowOf(post, request.authorOf[row], matrix, hashes, row);
+    }
     return matrix;
   };
 }
@@ -211,19 +231,26 @@ const checksum = (matrix: Float32Array): string =>
 
 async function measureHere(
   cases: readonly Case[],
-  model: Pick<Task, "features" | "ids">,
+  model: Columns,
   state: MemoryState,
   lmdb: LmdbFeatureStore,
   uncached: LmdbFeatureStore,
-): Promise<{ times: Times; checksums: readonly string[] }> {
+): Promise<{ times: Times } & Pick<Task, "checksums" | "named">> {
+  const checksumsOf = (columns: Columns): string[] => {
+    const rows = rowsOf(columns);
+    return cases.map((request) => checksum(rows(state, request)));
+  };
   const rows = rowsOf(model);
-  const checksums = cases.map((request) => checksum(rows(state, request)));
+  const checksums = checksumsOf(model);
+  const features = model.features.filter((name) => NAMED.has(FAMILY_OF.get(name)?.name ?? ""));
+  const named = { features, ids: [], checksums: checksumsOf({ features, ids: [] }) };
   const from =
     (view: StateView): Call =>
-    async (i) =>
+    (i) =>
+    async () =>
       rows(view, cases[i] as Case);
   const calls = { lmdb: from(lmdb), memory: from(state), lmdb_uncached: from(uncached) };
-  return { times: await alternate(calls, checksums), checksums };
+  return { times: await alternate(calls, () => checksums), checksums, named };
 }
 
 async function measureRedis(task: Task) {
@@ -257,21 +284,31 @@ async function measureRedis(task: Task) {
   }
   const groups = names.map((own) => grouped(many.client as Cluster, own));
   const from =
-    (reads: RedisFeatureReads): Call =>
-    async (i) =>
-      rows(await reads.load(cases[i] as Case), cases[i] as Case);
+    (reads: (i: number) => RedisFeatureReads, make = rows): Call =>
+    (i) => {
+      const taken = reads(i);
+      return async () => make(await taken.load(cases[i] as Case), cases[i] as Case);
+    };
+  const cachedNamed = new RedisFeatureReads(single, () => 0, {
+    timeoutMs: 5_000,
+    cacheBytes: 64_000_000,
+    entities: readEntities(task.named.features, []),
+  });
   const calls: Record<string, Call> = {
-    redis_cold: (i) => from(new RedisFeatureReads(single, Date.now, small))(i),
-    redis_refetch: from(agedSingle),
-    raw_mget: async (i) => void (await single.client.mgetBuffer(names[i] as string[])),
-    raw_pipeline: (i) => pipelined([[single.client as Redis, names[i] as string[]]]),
-    cluster_cold: (i) => from(new RedisFeatureReads(many, Date.now, small))(i),
-    cluster_refetch: from(agedMany),
-    raw_cluster: (i) => pipelined(groups[i] as [Redis, string[]][]),
-    cached: from(cached),
-    cached_load: async (i) => void (await cached.load(cases[i] as Case)),
+    redis_cold: from(() => new RedisFeatureReads(single, Date.now, small)),
+    redis_refetch: from(() => agedSingle),
+    raw_mget: (i) => async () => void (await single.client.mgetBuffer(names[i] as string[])),
+    raw_pipeline: (i) => () => pipelined([[single.client as Redis, names[i] as string[]]]),
+    cluster_cold: from(() => new RedisFeatureReads(many, Date.now, small)),
+    cluster_refetch: from(() => agedMany),
+    raw_cluster: (i) => () => pipelined(groups[i] as [Redis, string[]][]),
+    cached_all: from(() => cached),
+    cached: from(() => cachedNamed, rowsOf(task.named)),
+    cached_load: (i) => async () => void (await cached.load(cases[i] as Case)),
   };
-  const times = await alternate(calls, checksums);
+  const times = await alternate(calls, (name) =>
+    name === "cached" ? task.named.checksums : checksums,
+  );
   await single.close();
   await many.close();
   return {
@@ -286,19 +323,22 @@ async function measureRedis(task: Task) {
 /** Times of each call, in ms. @throws RoostError when a matrix is not the one that the state in memory gives */
 async function alternate(
   calls: Readonly<Record<string, Call>>,
-  checksums: readonly string[],
+  checksumsOf: (name: string) => readonly string[],
 ): Promise<Times> {
   const entries = Object.entries(calls);
+  const requests = checksumsOf("").length;
   const times: Record<string, number[]> = {};
   for (const [name] of entries) times[name] = [];
   for (let pass = 0; pass < PASSES; pass++)
-    for (let from = 0, turn = 0; from < checksums.length; from += BLOCK, turn++)
+    for (let from = 0, turn = 0; from < requests; from += BLOCK, turn++)
       for (let v = 0; v < entries.length; v++) {
         // Another one begins each turn; in blocks, so that none empties the others' caches at each call.
         const [name, call] = entries[(v + turn) % entries.length] as [string, Call];
+        const checksums = checksumsOf(name);
         for (let i = from; i < Math.min(checksums.length, from + BLOCK); i++) {
+          const run = call(i);
           const at = performance.now();
-          const matrix = await call(i);
+          const matrix = await run();
           const took = performance.now() - at;
           if (pass > 0) times[name]?.push(took);
           else if (matrix !== undefined && checksum(matrix) !== checksums[i])

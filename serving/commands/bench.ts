@@ -21,6 +21,10 @@ const BENCHES: Record<string, { program: string; about: string }> = {
     program: "../benches/ann",
     about: "recall, latency and upkeep of the vector index against raw hnswlib",
   },
+  retrieval: {
+    program: "../benches/retrieval",
+    about: "how long a written post takes until retrieval finds it, and a deleted one until not",
+  },
   events: {
     program: "../benches/events",
     about: "durable appends to the event log and the lag of a consumer, on LMDB and on Redis",

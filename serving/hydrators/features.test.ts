@@ -114,7 +114,11 @@ test("state that lies elsewhere is fetched for the candidates, and gives the sam
     },
     load: async (candidates) => {
       asked.push(candidates);
-      return { get: (entity, key) => state.get(entity, key), degraded };
+      return {
+        get: (entity, key) => (entity === "post" ? undefined : state.get(entity, key)),
+        degraded,
+        posts: candidates.postIds.map((id) => ({ vector: state.get("post", id) })),
+      };
     },
   });
   const { made: here } = await hydrated(state);

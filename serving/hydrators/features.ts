@@ -59,7 +59,7 @@ export function stageFeatures(stage: ModelStage, state: FeatureSource): Hydrator
       const { postIds, authorIds } = table;
       const load = { userId, ...(surface !== undefined && { surface }), postIds, authorIds };
       return query.memo
-        .loaded(() => (state.load as NonNullable<typeof state.load>)(load), position)
+        .loaded(() => (state.load as NonNullable<typeof state.load>)(load), table.origin, position)
         .then((reads) => ({
           ...rows(query, table, signal, reads, reads.position),
           ...(reads.degraded && { failed: new Uint8Array(table.n).fill(1) }),

@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { FanOut } from "../../candidates/timelines/fan-out.ts";
+import type { RetrievalStep } from "../state/retrieval-delay.ts";
 import type { RankRecord } from "./rank-record.ts";
 
 /** From a filter's tenth of a millisecond to the request timeout. */
@@ -23,6 +24,8 @@ export interface Metrics {
   eventsTaken(type: string, status: string): void;
   /** The version in force; the one before it under the same kind and name disappears. */
   versionInForce(kind: string, name: string, checksum: string): void;
+  /** How long a post took from the write API until retrieval found it, or a deleted one until it did not. */
+  retrieval(step: RetrievalStep, seconds: number): void;
   /** Open streams of new posts. */
   streams(): { inc(): void; dec(): void };
   /** How fan-out does, read at each scrape. */
@@ -99,6 +102,13 @@ export function createMetrics(): Metrics {
     labelNames: ["kind", "name", "checksum"] as const,
     registers,
   });
+  const retrieval = new Histogram({
+    name: "roost_post_retrieval_seconds",
+    help: "Time from the write API until retrieval finds a post, or a deleted one no more",
+    labelNames: ["step"] as const,
+    buckets: REQUEST_SECONDS,
+    registers,
+  });
   const streams = new Gauge({
     name: "roost_streams",
     help: "Open streams of new posts",
@@ -136,6 +146,7 @@ export function createMetrics(): Metrics {
     },
     rankFailed: countComponents,
     eventsTaken: (type, status) => events.inc({ type, status }),
+    retrieval: (step, seconds) => retrieval.observe({ step }, seconds),
     streams: () => streams,
     fanOut(fanOut) {
       const gauge = (name: string, help: string, value: () => number): void => {

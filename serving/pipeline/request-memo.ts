@@ -14,12 +14,22 @@ export class RequestMemo {
     return this.#reads;
   }
 
-  /** What was fetched for the candidates of the first stage that asks: later stages rank some of the same. */
-  loaded(load: () => Promise<LoadedState>, position: number): Promise<LoadedReads> {
-    this.#loaded ??= load().then((state) => ({
-      ...newReads(position, state),
-      degraded: state.degraded,
-    }));
+  /**
+   * What was fetched for the candidates of the first stage that asks: later stages rank some of the same.
+   * @param origins places in the record of the candidates that `load` asks about
+   */
+  loaded(
+    load: () => Promise<LoadedState>,
+    origins: Readonly<Int32Array>,
+    position: number,
+  ): Promise<LoadedReads> {
+    this.#loaded ??= load().then((state) => {
+      const reads = newReads(position, state);
+      state.posts.forEach(({ vector }, i) => {
+        reads.posts[origins[i] as number] = vector ?? null;
+      });
+      return { ...reads, degraded: state.degraded };
+    });
     return this.#loaded;
   }
 }
@@ -28,6 +38,8 @@ export class RequestMemo {
 export interface LoadedState extends StateView {
   /** A part could not be fetched: it is missing, or as it was a while ago. */
   readonly degraded: boolean;
+  /** Of the posts that were asked about, in their order. */
+  readonly posts: readonly { readonly vector: Float64Array | undefined }[];
 }
 
 export interface LoadedReads extends Reads {

@@ -37,6 +37,8 @@ export interface IntakeOptions {
   };
   /** Uniform in [0, 1): who is asked to wait is drawn. */
   readonly random?: () => number;
+  /** Told of events before they are written. */
+  readonly onArrival?: (events: readonly Event[]) => void;
 }
 
 export interface IntakeParts {
@@ -61,10 +63,11 @@ export class EventIntake implements EventSink {
       unknownUsers = "accept",
       load = ALL_ADMITTED,
       random = () => 0,
+      onArrival = () => {},
     }: IntakeOptions = {},
   ) {
     this.#parts = parts;
-    this.#options = { waiting, behind, unknownUsers, load, random };
+    this.#options = { waiting, behind, unknownUsers, load, random, onArrival };
   }
 
   /** @throws OVERLOADED before anything is written, when too many events wait for the disk or for the state */
@@ -134,6 +137,7 @@ export class EventIntake implements EventSink {
   async write(events: readonly Event[]): Promise<AppendResult[]> {
     const { log, clock } = this.#parts;
     const nowMs = clock.nowMs();
+    this.#options.onArrival(events);
     const complete = events.map((event) => this.#complete(event));
     this.#waiting += events.length;
     let results: AppendResult[];

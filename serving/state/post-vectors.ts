@@ -38,6 +38,11 @@ export interface PostVectorParts {
   /** How towers are run. */
   readonly session?: TowerSessionOptions;
   readonly logger: Pick<Logger, "info" | "warn" | "error">;
+  /** Told which posts of the towers in place can be found from now on, and which no more. */
+  readonly onChange?: {
+    found(postIds: readonly string[]): void;
+    forgotten(postIds: readonly string[]): void;
+  };
 }
 
 /** Both towers of one training and the index of what the post tower made. */
@@ -304,7 +309,13 @@ export class PostVectors {
       towers.madeAtMs.delete(id);
     }
     const known = ids.filter((id) => towers.index.has(id));
-    if (known.length > 0) void towers.index.remove(known).catch(this.#failed);
+    const removed = known.length > 0 ? towers.index.remove(known) : Promise.resolve();
+    void removed.then(() => this.#inPlaceOf(towers)?.forgotten(ids)).catch(this.#failed);
+  }
+
+  /** Who is told of changes of these towers: of those that are not in place yet nobody. */
+  #inPlaceOf(towers: Towers): PostVectorParts["onChange"] {
+    return towers === this.#current ? this.#parts.onChange : undefined;
   }
 
   #pump(towers: Towers): void {
@@ -354,10 +365,9 @@ export class PostVectors {
       packed.set(vectors.subarray(i * d, (i + 1) * d), at * d);
     });
     for (const { postId } of kept) towers.madeAtMs.set(postId, nowMs);
-    await towers.index.add(
-      kept.map(({ postId }) => postId),
-      packed,
-    );
+    const ids = kept.map(({ postId }) => postId);
+    await towers.index.add(ids, packed);
+    this.#inPlaceOf(towers)?.found(ids);
   }
 
   /** The state to read, fetched where it is not in this process. */
