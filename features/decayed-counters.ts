@@ -110,6 +110,5 @@ export function logRateRatio(
   strength: number,
 ): number {
   if (!(prior > 0)) return Number.NaN;
-  const smoothed = (Math.max(0, count) + strength * prior) / (impressions + strength);
-  return Math.log(smoothed / prior);
+  return Math.log((Math.max(0, count) + strength * prior) / ((impressions + strength) * prior));
 }

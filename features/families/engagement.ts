@@ -72,7 +72,12 @@ interface Group {
   readonly halfLife: HalfLife;
   readonly impressionsAt: number;
   readonly wantsImpressions: boolean;
-  readonly rates: readonly { readonly signal: number; readonly slot: number }[];
+  readonly rates: readonly Rate[];
+}
+
+interface Rate {
+  readonly signal: number;
+  readonly slot: number;
 }
 
 /** The groups without the features whose index, in the family's order, is not wanted. */
@@ -92,26 +97,26 @@ function readGroups(
   counters: DecayedCounters,
   groups: readonly Group[],
 ): FeatureFamily["read"] {
+  const { strength } = options;
   return (context, at, out, column) => {
     const state = options.state(context);
     let c = column;
-    for (const group of groups) {
+    for (let g = 0; g < groups.length; g++) {
+      const group = groups[g] as Group;
+      const { rates } = group;
       const seen = state !== undefined && (state[at] as number) > 0;
       const decay = seen ? counters.decayAt(state, at, context.nowMs, group.halfLife) : 0;
       const impressions = seen ? (state[at + group.impressionsAt] as number) * decay : 0;
       const known = impressions > 1e-9;
       if (group.wantsImpressions) out[c++] = known ? impressions : Number.NaN;
-      for (let r = 0; r < group.rates.length; r++) {
-        const rate = group.rates[r] as { signal: number; slot: number };
-        out[c++] = known
-          ? relativeRate(
-              context,
-              rate.signal,
-              ((state as Float64Array)[at + rate.slot] as number) * decay,
-              impressions,
-              options.strength,
-            )
-          : Number.NaN;
+      if (!known) {
+        for (let r = 0; r < rates.length; r++) out[c++] = Number.NaN;
+        continue;
+      }
+      for (let r = 0; r < rates.length; r++) {
+        const { signal, slot } = rates[r] as Rate;
+        const total = ((state as Float64Array)[at + slot] as number) * decay;
+        out[c++] = relativeRate(context, signal, total, impressions, strength);
       }
     }
   };
