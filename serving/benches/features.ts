@@ -1,42 +1,35 @@
-import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import keySlot from "cluster-key-slot";
 import type { Cluster, Redis } from "ioredis";
 import { open } from "lmdb";
-import { readDataset } from "../../datasets/dataset.ts";
-import { random } from "../../datasets/random.ts";
 import { startRedis, startRedisCluster } from "../../datasets/storage/own-redis.ts";
 import { connectRedis, parseRedisUrl, type RedisConnection } from "../../datasets/storage/redis.ts";
 import { RoostError } from "../../errors.ts";
-import { applyEvent } from "../../features/engine.ts";
-import { ENTITIES, type Entity, type StateView } from "../../features/entities.ts";
+import { ENTITIES, type StateView } from "../../features/entities.ts";
 import { LmdbFeatureStore } from "../../features/lmdb-store.ts";
-import { MemoryState } from "../../features/memory-store.ts";
+import type { MemoryState } from "../../features/memory-store.ts";
 import { readChampion } from "../../features/models/champion.ts";
-import { FeatureReader } from "../../features/reader.ts";
 import { FeatureKeys } from "../../features/redis/feature-keys.ts";
-import { LoadedFeatures } from "../../features/redis/loaded-features.ts";
 import { readEntities } from "../../features/redis/read-entities.ts";
 import { RedisFeatureReads } from "../../features/redis/redis-reads.ts";
 import { RedisFeatureStore } from "../../features/redis/redis-store.ts";
-import { FAMILY_OF, type IdColumn, SLOTS } from "../../features/registry.ts";
+import { FAMILY_OF, type IdColumn } from "../../features/registry.ts";
 import type { FeatureStore } from "../../features/store.ts";
 import { type Figure, figure, quantile, writeReport } from "./bench-report.ts";
 import { DEMO_SEED, prepareDemoSpace, runProgram } from "./demo-space.ts";
+import { type Case, type Columns, checksum, rowsOf, world } from "./features-requests.ts";
+import { grouped, memory, pipelined } from "./redis-floors.ts";
 
 /*
  * Feature hydration of one request: 500 posts, their authors and both pairs with each become the heavy ranker's matrix. From
  * Redis with nothing at hand ("cold") and with copies that are too old ("refetch"), against the bare reads of the same keys
- * in one round; from copies that are fresh, the columns of posts, authors and pairs alone and all of them; from LMDB; and from a state in memory, which is what making the matrix takes by itself. All take turns, in blocks of viewers.
- * The servers are started here and keep nothing on disk.
+ * in one round; from copies that are fresh, the columns of posts, authors and pairs alone and all of them; from LMDB; and
+ * from a state in memory, which is what making the matrix takes by itself. All take turns, in blocks of viewers. The servers
+ * are started here and keep nothing on disk.
  */
-const POSTS = 500;
-/** Candidates are of the newest so many, half of them by authors that the viewer has met. */
-const RECENT = 20_000;
 /** Calls of one kind in a row. */
 const BLOCK = 20;
 /** The first is for warming up. */
@@ -50,7 +43,6 @@ const NAMED: ReadonlySet<string> = new Set([
   "author_engagement",
   "user_author",
 ]);
-const SAMPLED = 500;
 
 const USAGE = "usage: roost bench features [--viewers N (100)] [--data-dir DIR (.roost)] [--json]";
 
@@ -63,17 +55,6 @@ const { values: flags } = parseArgs({
     "data-dir": { type: "string", default: process.env.ROOST_DATA_DIR ?? ".roost" },
   },
 });
-
-/** One viewer's request. */
-interface Case {
-  readonly userId: string;
-  readonly nowMs: number;
-  readonly surface: string;
-  readonly postIds: readonly string[];
-  /** By post. */
-  readonly authorOf: readonly string[];
-  readonly authorIds: readonly string[];
-}
 
 async function main(): Promise<void> {
   if (flags.help) {
@@ -88,7 +69,7 @@ async function main(): Promise<void> {
   const space = join(flags["data-dir"], "bench-features");
   await prepareDemoSpace(space);
   const { manifest } = await readChampion(join(space, "models", "heavy"));
-  const { state, cases } = await world(space);
+  const { state, cases } = await world(space, Number(flags.viewers));
   const dir = mkdtempSync(join(tmpdir(), "roost-bench-features-"));
   const server = await startRedis();
   const cluster = await startRedisCluster();
@@ -130,11 +111,6 @@ async function main(): Promise<void> {
   }
 }
 
-interface Columns {
-  readonly features: readonly string[];
-  readonly ids: readonly IdColumn[];
-}
-
 /** What the measuring process is told. */
 interface Task extends Columns {
   readonly urls: readonly [string, string];
@@ -143,47 +119,6 @@ interface Task extends Columns {
   readonly checksums: readonly string[];
   /** Columns of posts, authors and pairs alone, with checksums likewise. */
   readonly named: Columns & { readonly checksums: readonly string[] };
-}
-
-/** The state at the end of the data set, and requests of viewers at that moment. */
-async function world(space: string): Promise<{ state: MemoryState; cases: Case[] }> {
-  const state = new MemoryState();
-  const posts: { id: string; author: string }[] = [];
-  const viewers = new Set<string>();
-  let nowMs = 0;
-  for await (const batch of readDataset(space))
-    for (const event of batch) {
-      applyEvent(state, event);
-      nowMs = event.time_ms;
-      if (event.type === "post_created") posts.push({ id: event.post_id, author: event.author_id });
-      else if (event.type === "impression") viewers.add(event.user_id);
-    }
-  const recent = posts.slice(-RECENT);
-  const rnd = random(DEMO_SEED, "bench features");
-  const cases = [...viewers].slice(0, Number(flags.viewers)).map((userId): Case => {
-    const met = recent.filter(
-      ({ author }) => state.get("user_author", `${userId}|${author}`) !== undefined,
-    );
-    const chosen = new Map<string, string>();
-    const take = (from: typeof recent, upTo: number): void => {
-      for (let tries = 0; chosen.size < upTo && tries < 20 * POSTS && from.length > 0; tries++) {
-        const { id, author } = from[rnd.below(from.length)] as (typeof recent)[0];
-        chosen.set(id, author);
-      }
-    };
-    take(met, POSTS / 2);
-    take(recent, POSTS);
-    const authorOf = [...chosen.values()];
-    return {
-      userId,
-      nowMs,
-      surface: "home",
-      postIds: [...chosen.keys()],
-      authorOf,
-      authorIds: [...new Set(authorOf)],
-    };
-  });
-  return { state, cases };
 }
 
 /** Writes the state through the store. */
@@ -208,26 +143,6 @@ async function fill(connection: RedisConnection, state: MemoryState): Promise<Fi
 type Times = Readonly<Record<string, readonly number[]>>;
 /** Prepares the call for a request; what it gives is timed. */
 type Call = (i: number) => () => Promise<Float32Array | undefined>;
-
-/** Makes a request's matrix from a view. */
-function rowsOf({ features, ids }: Columns) {
-  const reader = new FeatureReader(features, ids);
-  return (view: StateView, request: Case): Float32Array => {
-    const matrix = new Float32Array(POSTS * features.length);
-    const hashes = new Uint32Array(POSTS * ids.length);
-    reader.begin(view, request);
-    // As ranking does: what was loaded has the posts in their order.
-    const loaded = view instanceof LoadedFeatures ? view.posts : undefined;
-    for (let row = 0; row < request.postIds.length; row++) {
-      const post = loaded ? loaded[row]?.vector : view.get("post", request.postIds[row] as string);
-      reader.rowOf(post, request.authorOf[row], matrix, hashes, row);
-    }
-    return matrix;
-  };
-}
-
-const checksum = (matrix: Float32Array): string =>
-  createHash("sha256").update(new Uint8Array(matrix.buffer)).digest("hex");
 
 async function measureHere(
   cases: readonly Case[],
@@ -367,51 +282,6 @@ function report(times: Times): Figure[] {
       figure(`${name}_p99_ms`, p(name, 0.99), "ms"),
     ]),
   ];
-}
-
-/** Keys by the node that serves them: found before the clock runs. */
-function grouped(cluster: Cluster, names: readonly string[]): [Redis, string[]][] {
-  const nodes = new Map(
-    cluster.nodes("master").map((node) => [`${node.options.host}:${node.options.port}`, node]),
-  );
-  const groups = new Map<Redis, string[]>();
-  for (const name of names) {
-    const node = nodes.get(cluster.slots[keySlot(name)]?.[0] as string) as Redis;
-    const group = groups.get(node);
-    if (group === undefined) groups.set(node, [name]);
-    else group.push(name);
-  }
-  return [...groups];
-}
-
-async function pipelined(
-  groups: readonly (readonly [Redis, readonly string[]])[],
-): Promise<undefined> {
-  await Promise.all(
-    groups.map(([node, names]) => {
-      const pipeline = node.pipeline();
-      for (const name of names) pipeline.getBuffer(name);
-      return pipeline.exec();
-    }),
-  );
-}
-
-/** Bytes that Redis uses for a vector of each entity, key and header included, and what its numbers alone would take. */
-async function memory({ client, target }: RedisConnection, state: MemoryState): Promise<Figure[]> {
-  const names = new FeatureKeys(target.prefix);
-  const keys = new Map<Entity, string[]>(ENTITIES.map((entity) => [entity, []]));
-  for (const [entity, key] of state.entries()) keys.get(entity)?.push(names.of(entity, key));
-  const figures: Figure[] = [];
-  for (const [entity, all] of keys) {
-    if (all.length === 0) continue;
-    const step = Math.max(1, Math.floor(all.length / SAMPLED));
-    let bytes = 0;
-    let n = 0;
-    for (let i = 0; i < all.length; i += step, n++)
-      bytes += Number(await client.call("MEMORY", "USAGE", all[i] as string));
-    figures.push(figure(`bytes_per_${entity}`, bytes / n, `B (${8 * SLOTS[entity]} B of numbers)`));
-  }
-  return figures;
 }
 
 await main();
