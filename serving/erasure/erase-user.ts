@@ -22,6 +22,7 @@ import { commitReplacement, replacementDir } from "../../datasets/storage/replac
 import { lmdbStickyStore } from "../../experiments/assignment/lmdb-sticky-store.ts";
 import type { ErasedOnRedis, RedisSpace } from "./redis-space.ts";
 import type { OnStep } from "./steps.ts";
+import { UNFINISHED } from "./unfinished.ts";
 
 /**
  * What an erasure did, kept in `erasures/`. Who was erased can be checked by it, not read from it. Format 1 is format 2
@@ -63,9 +64,9 @@ export interface EraseRequest {
  * start. It happens whole or not at all; see `commitReplacement`. What the user added to counts of others goes with it.
  * Trained models stay: they hold weights, no records.
  *
- * On Redis there is by now only what the log builds again, and event ids. It goes when all files are ready and before they
- * take their places: a crash before leaves the user whole, but for resent events of the user's that are no longer known;
- * after it, and with a receipt, nothing is left.
+ * On Redis there is by now only what the log builds again, and event ids. The first goes when all files are ready, before
+ * they take their places: a crash until then leaves the user as whole as a lost cache does. The ids go behind the files, and
+ * whoever has the space next finishes that.
  * @param dir owned by the caller, and not served from
  */
 export async function eraseUser(
@@ -116,6 +117,10 @@ export async function eraseUser(
   }
 
   const onRedis = await redis?.erase(total);
+  if (onRedis !== undefined) {
+    writeFileSync(join(prepared, UNFINISHED), JSON.stringify(onRedis.unfinished));
+    files.push(UNFINISHED);
+  }
   const receipt: ErasureReceipt = {
     format: 2,
     user_sha256: receiptHash(userId, salt),
@@ -125,7 +130,7 @@ export async function eraseUser(
     records_redacted: total.redacted,
     segments_rewritten: rewritten.map(({ after }) => basename(after.file)),
     sticky_documents_removed: stickyDocuments,
-    ...(onRedis && { redis: onRedis }),
+    ...(onRedis && { redis: onRedis.erased }),
   };
   const kept = `erasures/${nowMs}-${receipt.user_sha256.slice(0, 16)}.json`;
   mkdirSync(join(prepared, "erasures"), { recursive: true });
@@ -143,6 +148,7 @@ export async function eraseUser(
       "sticky/lock.mdb",
     ],
   });
+  await redis?.finish();
   return receipt;
 }
 

@@ -1,5 +1,5 @@
 import { removeTimelines } from "../../candidates/timelines/removal.ts";
-import { eraseEventIds } from "../../datasets/log/erase-event-ids.ts";
+import { eventIdKeysOf } from "../../datasets/log/erase-event-ids.ts";
 import { openRedisEventLog } from "../../datasets/log/redis-event-log.ts";
 import { SegmentRoller } from "../../datasets/log/roller.ts";
 import { listSegments } from "../../datasets/log/segment-files.ts";
@@ -18,12 +18,13 @@ import { removeOtherLayouts } from "../../features/redis/removal.ts";
 import { closeInTurn } from "../close-in-turn.ts";
 import { holdState, LOG_PARTITION, rollEmbedded } from "../state/open-redis-state.ts";
 import type { OnStep } from "./steps.ts";
+import { finishErasure, type Unfinished } from "./unfinished.ts";
 
 /** What an erasure removed from Redis. */
 export interface ErasedOnRedis {
   /** Removed records that were in the stream when this began; the others had been rolled into segments. */
   readonly stream_records: number;
-  /** Event ids of removed records. */
+  /** Event ids of removed records that were still known. */
   readonly event_ids: number;
   /** Everybody's feature state and stored timelines: both are made anew from the log. */
   readonly feature_keys: number;
@@ -46,14 +47,16 @@ export interface RedisSpaceOptions {
 /** The part of a space that is on Redis, held by an erasure while it works. */
 export interface RedisSpace {
   /**
-   * Removes what is kept of these records, and all that is derived from any. To be called when nothing else can fail any
-   * more: it is repeatable, and until the files have taken their places the space is whole without it.
+   * Removes all that is derived from the log, and tells what is to be removed when the log is without these records. To be
+   * called when nothing else can fail any more: until the files have taken their places the space is whole without it.
    * @throws FENCED REDIS_UNAVAILABLE
    */
   erase(removed: {
     readonly seqs: ReadonlySet<number>;
     readonly eventIds: ReadonlySet<string>;
-  }): Promise<ErasedOnRedis>;
+  }): Promise<{ readonly erased: ErasedOnRedis; readonly unfinished: Unfinished }>;
+  /** Removes the rest, once the files are in place. @throws REDIS_UNAVAILABLE; the next start does it then */
+  finish(): Promise<void>;
   /** Lets servers have the space again. */
   release(): Promise<void>;
 }
@@ -83,6 +86,7 @@ export async function holdRedisSpace(
   const closers: (() => unknown)[] = [() => lease.release()];
   const release = (): Promise<void> => closeInTurn(closers);
   try {
+    await finishErasure(dir, connection);
     onStep("rolling the log into segments");
     const firstInStream = await rollAll(dir, connection, nowMs);
     const { client, target } = connection;
@@ -105,18 +109,24 @@ export async function holdRedisSpace(
         const after = (await scanKeys(client, every)).size;
         onStep("removing timelines from Redis");
         const timelines = await removeTimelines(connection);
-        onStep("removing event ids from Redis");
-        const ids = await eraseEventIds(connection, LOG_PARTITION, { seqs, eventIds });
         await onEveryReplica(connection);
         const files = await rewriteOnDisk(connection);
+        const redis_keys = await eventIdKeysOf(connection, LOG_PARTITION, { seqs, eventIds });
         held();
         return {
-          stream_records: [...seqs].filter((seq) => seq >= firstInStream).length,
-          event_ids: ids,
-          feature_keys: before - after,
-          timeline_keys: timelines,
-          files,
+          erased: {
+            stream_records: [...seqs].filter((seq) => seq >= firstInStream).length,
+            event_ids: redis_keys.length,
+            feature_keys: before - after,
+            timeline_keys: timelines,
+            files,
+          },
+          unfinished: { redis_keys },
         };
+      },
+      finish: () => {
+        onStep("removing event ids from Redis");
+        return finishErasure(dir, connection);
       },
     };
   } catch (error) {

@@ -4,8 +4,8 @@ export const ERASURE_STEPS = [
   "writing files without the user",
   "removing feature state from Redis",
   "removing timelines from Redis",
-  "removing event ids from Redis",
   "putting the files in place",
+  "removing event ids from Redis",
 ] as const;
 
 /** Told when a step begins. */

@@ -18,6 +18,7 @@ import { RedisFeatureReads } from "../../features/redis/redis-reads.ts";
 import { RedisFeatureStore } from "../../features/redis/redis-store.ts";
 import { removeOtherLayouts } from "../../features/redis/removal.ts";
 import { closeInTurn } from "../close-in-turn.ts";
+import { finishErasure } from "../erasure/unfinished.ts";
 import type { ReadTimeline } from "../following-timeline.ts";
 import type { FeatureSource } from "../hydrators/features.ts";
 import { BroadcastState, LiveState } from "./live-state.ts";
@@ -76,6 +77,7 @@ export async function openRedisState(
     const lease = await holdState(options);
     closers.push(() => lease.release());
     noteRedis(dir, connection.target);
+    await finishErasure(dir, connection);
     const features = await RedisFeatureStore.open({
       connection,
       token: lease.token,
