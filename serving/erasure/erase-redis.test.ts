@@ -8,7 +8,6 @@ import { fileURLToPath } from "node:url";
 import type { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Event, LoggedEvent } from "../../datasets/events.ts";
-import { ERASED_AUTHOR } from "../../datasets/log/erased-event.ts";
 import { openDataDir } from "../../datasets/storage/data-dir.ts";
 import type { RedisConnection } from "../../datasets/storage/redis.ts";
 import {
@@ -35,6 +34,7 @@ import { type ErasureReceipt, receiptHash } from "./erase-user.ts";
 import { holdRedisSpace } from "./redis-space.ts";
 import { filesWith, keysWith } from "./traces.fixture.ts";
 import { UNFINISHED } from "./unfinished.ts";
+import { isOf, without } from "./without.fixture.ts";
 
 const CRASH = fileURLToPath(new URL("./erase.crash.ts", import.meta.url));
 const PREFIX = "t:";
@@ -57,23 +57,6 @@ async function told(space: SmallSpace): Promise<Record<string, unknown>> {
 }
 
 const mentions = (event: Event, id: string): boolean => JSON.stringify(event).includes(`"${id}"`);
-const isOf = (event: Event, id: string): boolean => {
-  const named = event as unknown as Record<string, unknown>;
-  const wrote = /^post_(created|deleted)$/.test(event.type) && named.author_id === id;
-  return named.user_id === id || named.target_id === id || wrote;
-};
-
-/** The log of a space in which the user never was: written apart from the code that erases. */
-function without(events: readonly Event[], id: string): Event[] {
-  return events
-    .filter((event) => !isOf(event, id))
-    .map((event) => {
-      const entries = Object.entries(event).filter(([, value]) => value !== id);
-      const text = JSON.stringify(Object.fromEntries(entries));
-      return JSON.parse(text.replaceAll(`"${id}"`, `"${ERASED_AUTHOR}"`)) as Event;
-    });
-}
-
 const recordsOf = (space: SmallSpace): Promise<LoggedEvent[]> =>
   running(space, (server) => server.records());
 

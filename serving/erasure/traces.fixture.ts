@@ -6,7 +6,7 @@ import type { RedisConnection } from "../../datasets/storage/redis.ts";
 import { scanKeys } from "../../datasets/storage/redis-scan.ts";
 
 /** What an id looks like: digits, eight bytes in either order, two float64 of 32 bits each, a timeline's member. */
-function formsOf(id: string): Buffer[] {
+export function formsOf(id: string): Buffer[] {
   const bytes = Buffer.alloc(8);
   bytes.writeBigUInt64LE(BigInt(id));
   const halves = Buffer.alloc(16);
@@ -50,13 +50,17 @@ export async function keysWith({ client, target }: RedisConnection, id: string):
 async function contentOf(client: Redis | Cluster, key: string): Promise<Buffer> {
   const read: Record<string, () => Promise<unknown>> = {
     string: () => client.getBuffer(key),
-    zset: () => client.zrangeBuffer(key, 0, -1, "WITHSCORES"),
+    zset: () => client.zrangeBuffer(key, "0", "-1"),
     hash: () => client.hgetallBuffer(key).then(Object.entries),
     stream: () => client.xrangeBuffer(key, "-", "+"),
   };
   const type = await client.type(key);
-  const parts: unknown[] = [await (read[type] as () => Promise<unknown>)()].flat(4);
-  return Buffer.concat(
-    parts.map((part) => (Buffer.isBuffer(part) ? part : Buffer.from(String(part)))),
-  );
+  return bytesOf(await (read[type] as () => Promise<unknown>)());
 }
+
+const bytesOf = (value: unknown): Buffer =>
+  Array.isArray(value)
+    ? Buffer.concat(value.map(bytesOf))
+    : Buffer.isBuffer(value)
+      ? value
+      : Buffer.from(String(value));

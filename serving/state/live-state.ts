@@ -29,9 +29,16 @@ export class BroadcastState {
     this.posts.apply(event);
     this.popular.apply(event);
     this.graph.apply(event);
-    this.history.apply(event);
     this.pulled.apply(event);
-    this.activity.apply(event);
+    // What comes late of a deleted user would make one of them again.
+    const isLate =
+      "user_id" in event &&
+      event.type !== "user_deleted" &&
+      this.graph.isGone(event.user_id, event.time_ms);
+    if (!isLate) {
+      this.history.apply(event);
+      this.activity.apply(event);
+    }
     if (event.time_ms - this.#trimmedAtMs > TRIM_EVERY_MS) this.trim(event.time_ms);
   }
 

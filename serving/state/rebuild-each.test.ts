@@ -226,7 +226,7 @@ afterAll(async () => {
 });
 
 describe.each([
-  ["embedded", () => undefined, undefined],
+  ["embedded", (): RedisConnection | undefined => undefined, undefined],
   ["on Redis (needs redis-server)", (): RedisConnection | undefined => redis, REDIS_MISSING],
 ] as const)("%s", (_, redisOf, missing) => {
   let space: SmallSpace;
