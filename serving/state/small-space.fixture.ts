@@ -20,7 +20,7 @@ import { type OpenState, openState } from "./open-state.ts";
 /** A lease of the tests ends so soon after its owner. */
 export const LEASE_TTL_MS = 400;
 const USERS = 12;
-const POSTS = 120;
+const POSTS = 100;
 
 /** Ids as long as real ones, so that a search for one finds nothing else. */
 export const userId = (n: number | string): string =>
@@ -53,7 +53,7 @@ const ID_OF: Readonly<Record<string, (n: string) => string>> = {
  */
 export function smallLog(seed: number): Event[] {
   const rnd = random(seed, "small log");
-  const plain = smallWorld(seed, { users: USERS, posts: POSTS, impressions: 500 });
+  const plain = smallWorld(seed, { users: USERS, posts: POSTS, impressions: 320 });
   const lastMs = plain.at(-1)?.time_ms as number;
   const firstMs = plain.find(({ type }) => type === "follow")?.time_ms as number;
   const at = (share: number): number => Math.floor(firstMs + share * (lastMs - firstMs));
@@ -87,7 +87,7 @@ export function smallLog(seed: number): Event[] {
       request_id: `s${i}`,
       ...SERVED,
       items: [1, 2, 3].map((n) => ({
-        post_id: String(1_100 + n),
+        post_id: String(1_080 + n),
         author_id: String(3 + n),
         score: 1 / n,
         source: "in_network",
