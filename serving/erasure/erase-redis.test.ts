@@ -20,7 +20,6 @@ import { eraseCommand } from "../commands/erase.ts";
 import {
   countsOf,
   featuresOf,
-  LEASE_TTL_MS,
   type Running,
   running,
   type SmallSpace,
@@ -38,6 +37,8 @@ import { isOf, without } from "./without.fixture.ts";
 
 const CRASH = fileURLToPath(new URL("./erase.crash.ts", import.meta.url));
 const PREFIX = "t:";
+/** What is killed keeps the space so long. */
+const LEASE_TTL_MS = 300;
 const log = smallLog(31);
 const ROLLED = Math.floor(0.6 * log.length);
 

@@ -17,8 +17,9 @@ import { RedisFeatureStore } from "../../features/redis/redis-store.ts";
 import { removeOtherLayouts } from "../../features/redis/removal.ts";
 import { closeInTurn } from "../close-in-turn.ts";
 import { holdState, LOG_PARTITION, rollEmbedded } from "../state/open-redis-state.ts";
+import { finishErasure } from "./finish-erasure.ts";
 import type { OnStep } from "./steps.ts";
-import { finishErasure, type Unfinished } from "./unfinished.ts";
+import type { Unfinished } from "./unfinished.ts";
 
 /** What an erasure removed from Redis. */
 export interface ErasedOnRedis {

@@ -18,7 +18,7 @@ import { RedisFeatureReads } from "../../features/redis/redis-reads.ts";
 import { RedisFeatureStore } from "../../features/redis/redis-store.ts";
 import { removeOtherLayouts } from "../../features/redis/removal.ts";
 import { closeInTurn } from "../close-in-turn.ts";
-import { finishErasure } from "../erasure/unfinished.ts";
+import { finishErasure } from "../erasure/finish-erasure.ts";
 import type { ReadTimeline } from "../following-timeline.ts";
 import type { FeatureSource } from "../hydrators/features.ts";
 import { BroadcastState, LiveState } from "./live-state.ts";

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import type { DataDir } from "../../datasets/storage/data-dir.ts";
 import type { RedisTarget } from "../../datasets/storage/redis.ts";
 
@@ -14,8 +14,9 @@ const noteFile = (dir: DataDir): string => dir.at("on-redis.json");
 export function noteRedis(dir: DataDir, { prefix, nodes }: RedisTarget): void {
   const note: RedisNote = { prefix, nodes: nodes.map(({ host, port }) => `${host}:${port}`) };
   const text = `${JSON.stringify(note)}\n`;
-  if (!existsSync(noteFile(dir)) || readFileSync(noteFile(dir), "utf8") !== text)
-    writeFileSync(noteFile(dir), text);
+  if (existsSync(noteFile(dir)) && readFileSync(noteFile(dir), "utf8") === text) return;
+  writeFileSync(`${noteFile(dir)}.partial`, text);
+  renameSync(`${noteFile(dir)}.partial`, noteFile(dir));
 }
 
 /** What was noted; undefined for a space that has only been in its directory. */
