@@ -31,7 +31,7 @@ import {
 } from "../state/small-space.fixture.ts";
 import { type ErasureReceipt, receiptHash } from "./erase-user.ts";
 import { holdRedisSpace } from "./redis-space.ts";
-import { filesWith, keysWith } from "./traces.fixture.ts";
+import { filesWith, keysWith, timelinesWith } from "./traces.fixture.ts";
 import { UNFINISHED } from "./unfinished.ts";
 import { isOf, without } from "./without.fixture.ts";
 
@@ -111,18 +111,16 @@ describe.skipIf(REDIS_MISSING).each(SERVERS)(
       });
       before = await recordsOf(space);
       shownBefore = await told(space);
-      for (const { postId, authorId } of await running(space, async ({ live }) => [
-        ...live.broadcast.posts.values(),
-      ]))
-        if (authorId === USER && (await keysWith(redis, postId)).some((key) => isTimeline(key)))
-          post = postId;
+      const own = log.flatMap((event) =>
+        event.type === "post_created" && event.author_id === USER ? [event.post_id] : [],
+      );
+      for (const postId of own) if ((await timelinesWith(redis, postId)).length > 0) post = postId;
     });
     afterAll(async () => {
       await redis?.close();
       await server?.stop();
     });
 
-    const isTimeline = (key: string): boolean => key.startsWith(`${PREFIX}t:`);
     const idKey = (event: Event): string => `${PREFIX}{p0}id:"${event.event_id}"`;
     const diskOf = async (): Promise<string[]> => {
       const [, dir] = (await (redis.client as Redis).config("GET", "dir")) as [string, string];
@@ -186,7 +184,7 @@ describe.skipIf(REDIS_MISSING).each(SERVERS)(
       expect(readdirSync(space.path)).not.toContain(UNFINISHED);
       expect(filesWith(space.path, USER)).toEqual([]);
       expect(await keysWith(redis, USER)).toEqual([]);
-      expect((await keysWith(redis, post)).filter(isTimeline)).toEqual([]);
+      expect(await timelinesWith(redis, post)).toEqual([]);
       for (const event of inStream)
         expect(await redis.client.exists(idKey(event)), event.event_id).toBe(
           isOf(event, USER) ? 0 : 1,

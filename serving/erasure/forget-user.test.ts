@@ -7,7 +7,6 @@ import type { Event } from "../../datasets/events.ts";
 import { EventSchema } from "../../datasets/events.ts";
 import { openLmdb } from "../../datasets/storage/lmdb.ts";
 import type { RedisConnection } from "../../datasets/storage/redis.ts";
-import { scanKeys } from "../../datasets/storage/redis-scan.ts";
 import {
   connectTest,
   REDIS_MISSING,
@@ -33,7 +32,7 @@ import {
   USER_IDS,
 } from "../state/small-space.fixture.ts";
 import { readSnapshot } from "../state/snapshot.ts";
-import { formsOf, keysWith } from "./traces.fixture.ts";
+import { formsOf, keysWith, timelinesWith } from "./traces.fixture.ts";
 
 const PREFIX = "t:";
 const log = smallLog(37);
@@ -171,9 +170,8 @@ async function tracesIn({ path, redis }: SmallSpace): Promise<string[]> {
     const name = key.slice(PREFIX.length);
     if (!name.startsWith("{p0}")) found.push(await familyOf(redis, key));
   }
-  for (const key of await scanKeys(redis.client, `${PREFIX}t:`))
-    if ((await Promise.all(OWN.map((id) => keyHas(redis, key, id)))).includes(true))
-      found.push("posts in timelines");
+  for (const id of OWN)
+    if ((await timelinesWith(redis, id)).length > 0) found.push("posts in timelines");
   return [...new Set(found)];
 }
 
@@ -185,9 +183,6 @@ async function familyOf({ client }: RedisConnection, key: string): Promise<strin
   // A removed vector's header is kept for an hour, so that a slow writer does not bring the vector back.
   return (await client.strlen(key)) === HEADER_BYTES ? "removed vectors" : family;
 }
-
-const keyHas = async ({ client }: RedisConnection, key: string, id: string): Promise<boolean> =>
-  (await client.zscore(key, formsOf(id).at(-1)?.toString() as string)) !== null;
 
 let server: RedisServer | undefined;
 let connection: RedisConnection | undefined;

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import type { Cluster, Redis } from "ioredis";
 import { postMember } from "../../candidates/timelines/post-member.ts";
+import { timelineKeys } from "../../candidates/timelines/redis-timelines.ts";
 import type { RedisConnection } from "../../datasets/storage/redis.ts";
 import { scanKeys } from "../../datasets/storage/redis-scan.ts";
 
@@ -38,12 +39,22 @@ export function filesWith(dir: string, id: string): string[] {
 /** Keys under the prefix that hold an id in any form, in their name or value. */
 export async function keysWith({ client, target }: RedisConnection, id: string): Promise<string[]> {
   const forms = formsOf(id);
-  const found: string[] = [];
-  for (const key of await scanKeys(client, target.prefix)) {
-    const content = Buffer.concat([Buffer.from(key), await contentOf(client, key)]);
-    if (forms.some((form) => content.includes(form))) found.push(key);
-  }
-  return found.sort();
+  const keys = [...(await scanKeys(client, target.prefix))].sort();
+  const contents = await Promise.all(keys.map((key) => contentOf(client, key)));
+  return keys.filter((key, i) => {
+    const content = Buffer.concat([Buffer.from(key), contents[i] as Buffer]);
+    return forms.some((form) => content.includes(form));
+  });
+}
+
+/** Timelines in which a post stands. */
+export async function timelinesWith(
+  { client, target }: RedisConnection,
+  postId: string,
+): Promise<string[]> {
+  const keys = [...(await scanKeys(client, timelineKeys(target.prefix)))].sort();
+  const scores = await Promise.all(keys.map((key) => client.zscore(key, postMember(postId))));
+  return keys.filter((_, i) => scores[i] !== null);
 }
 
 /** A value's bytes; DUMP would compress them. */
