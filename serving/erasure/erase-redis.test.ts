@@ -82,7 +82,7 @@ async function erase(path: string, ...more: string[]): Promise<void> {
 }
 
 const SERVERS = [
-  ["a single Redis", false, () => startRedis({ durable: true })],
+  ["a single Redis", false, () => startRedis({ args: ["--appendonly", "yes"] })],
   ["a Cluster of three masters", true, () => startRedisCluster()],
 ] as const;
 
