@@ -29,7 +29,7 @@ export class SocialGraph {
   apply(event: Event): void {
     switch (event.type) {
       case "user_created":
-        if (this.#isGone(event.user_id, event.time_ms)) break;
+        if (this.isGone(event.user_id, event.time_ms)) break;
         this.#languages.set(event.user_id, event.languages);
         break;
       case "follow":
@@ -75,6 +75,11 @@ export class SocialGraph {
   trim(nowMs: number): void {
     for (const times of [this.#stated, this.#deleted])
       for (const [key, timeMs] of times) if (timeMs < nowMs - LATENESS_MS) times.delete(key);
+  }
+
+  /** Whether what was said of the user at that time is void by a deletion of the last 48 h. */
+  isGone(userId: string, timeMs: number): boolean {
+    return timeMs <= (this.#deleted.get(userId) ?? -1);
   }
 
   isKnown(userId: string): boolean {
@@ -151,15 +156,11 @@ export class SocialGraph {
 
   /** Notes when a pair was spoken of; false when something newer was said of it before. */
   #isNewest(kind: string, { user_id, target_id, time_ms }: Statement): boolean {
-    if (this.#isGone(user_id, time_ms) || this.#isGone(target_id, time_ms)) return false;
+    if (this.isGone(user_id, time_ms) || this.isGone(target_id, time_ms)) return false;
     const pair = `${kind}|${user_id}|${target_id}`;
     if (time_ms < (this.#stated.get(pair) ?? 0)) return false;
     this.#stated.set(pair, time_ms);
     return true;
-  }
-
-  #isGone(userId: string, timeMs: number): boolean {
-    return timeMs <= (this.#deleted.get(userId) ?? -1);
   }
 
   #forget(userId: string): void {

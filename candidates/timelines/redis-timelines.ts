@@ -24,6 +24,10 @@ export interface RedisTimelinesOptions {
   readonly idleMs: number;
 }
 
+/** What the keys of all timelines begin with, and those of fan-out's positions. */
+export const timelineKeys = (prefix: string): string => `${prefix}t:`;
+export const positionKeys = (prefix: string): string => `${prefix}fanout:`;
+
 /** Timelines as sorted sets in Redis, single or Cluster: one key a user, score = time in ms, member = the post's id. */
 export class RedisTimelines implements TimelineStore {
   readonly #redis: RedisConnection;
@@ -166,10 +170,10 @@ export class RedisTimelines implements TimelineStore {
   }
 
   #key(userId: string): string {
-    return `${this.#redis.target.prefix}t:{${userId}}`;
+    return `${timelineKeys(this.#redis.target.prefix)}{${userId}}`;
   }
 
   #positionKey(name: string): string {
-    return `${this.#redis.target.prefix}fanout:${name}`;
+    return `${positionKeys(this.#redis.target.prefix)}${name}`;
   }
 }

@@ -11,17 +11,26 @@ import { readSegments, SegmentWriter } from "./segments.ts";
 export interface ErasedRecords {
   readonly removed: Record<string, number>;
   readonly redacted: Record<string, number>;
-  /** Positions of removed records in the log. */
+  /** Positions of removed records in the log, and the event ids of those that had one. */
   readonly seqs: Set<number>;
+  readonly eventIds: Set<string>;
 }
 
-export const nothingErased = (): ErasedRecords => ({ removed: {}, redacted: {}, seqs: new Set() });
+export const nothingErased = (): ErasedRecords => ({
+  removed: {},
+  redacted: {},
+  seqs: new Set(),
+  eventIds: new Set(),
+});
 
 function erase(event: Event, seq: number, userId: string, counts: ErasedRecords): Event {
   const { event: rest, change } = withoutUser(event, userId);
   if (change === "none") return event;
   counts[change][event.type] = (counts[change][event.type] ?? 0) + 1;
-  if (change === "removed") counts.seqs.add(seq);
+  if (change === "removed") {
+    counts.seqs.add(seq);
+    if (event.event_id !== undefined) counts.eventIds.add(event.event_id);
+  }
   return rest;
 }
 

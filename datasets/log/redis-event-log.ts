@@ -59,6 +59,8 @@ export interface RedisEventLog extends EventLog {
 /** Keys of one partition; all of them lie in one slot of a cluster. */
 export const partitionKey = (prefix: string, partition: number, name: string): string =>
   `${prefix}{p${partition}}${name}`;
+/** The key's name under which an event id is recognised. */
+export const eventIdName = (idKey: string): string => `id:${idKey}`;
 
 /**
  * Opens one partition of the event log as a Redis Stream. Any number of processes may append and read. An entry's id is
@@ -154,7 +156,7 @@ class RedisStreamLog implements RedisEventLog {
       records: events.map(encodeRecord),
       idKeys: events.map((event) => {
         const id = eventIdKey(event);
-        return id === undefined ? undefined : this.#key(`id:${id}`);
+        return id === undefined ? undefined : this.#key(eventIdName(id));
       }),
       nowMs,
     });

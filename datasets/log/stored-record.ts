@@ -24,5 +24,5 @@ export function decodeRecord(seq: number, json: string): LoggedEvent {
  * What a log knows an event id by; undefined without an id. JSON, because keys are UTF-8 and would merge ids with lone
  * surrogates.
  */
-export const eventIdKey = ({ event_id }: Event): string | undefined =>
+export const eventIdKey = ({ event_id }: Pick<Event, "event_id">): string | undefined =>
   event_id === undefined ? undefined : JSON.stringify(event_id);

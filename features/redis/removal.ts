@@ -1,8 +1,7 @@
 import type { Cluster, Redis } from "ioredis";
 import type { RedisConnection } from "../../datasets/storage/redis.ts";
-import { RedisGroups } from "../../datasets/storage/redis-groups.ts";
 import { scanKeys } from "../../datasets/storage/redis-scan.ts";
-import { RoostError } from "../../errors.ts";
+import { unlinkKeys } from "../../datasets/storage/redis-unlink.ts";
 import { FeatureKeys } from "./feature-keys.ts";
 
 /**
@@ -13,7 +12,7 @@ import { FeatureKeys } from "./feature-keys.ts";
 export async function removeOtherLayouts({ client, target }: RedisConnection): Promise<number> {
   const keys = new FeatureKeys(target.prefix);
   const every = await scanKeys(client, keys.every);
-  return unlink(
+  return unlinkKeys(
     client,
     [...every].filter((key) => !key.startsWith(keys.layout)),
   );
@@ -23,14 +22,5 @@ export async function removeOtherLayouts({ client, target }: RedisConnection): P
 export async function removeLayout(client: Redis | Cluster, keys: FeatureKeys): Promise<number> {
   const every = await scanKeys(client, keys.layout);
   every.delete(keys.redo);
-  return unlink(client, [...every]);
-}
-
-async function unlink(client: Redis | Cluster, keys: readonly string[]): Promise<number> {
-  const answers = await new RedisGroups(client).run(
-    keys.map((key) => ({ key, call: "unlink", args: [] })),
-  );
-  const failed = answers.find((answer) => answer instanceof Error) as Error | undefined;
-  if (failed !== undefined) throw new RoostError("REDIS_UNAVAILABLE", failed.message, failed);
-  return keys.length;
+  return unlinkKeys(client, every);
 }

@@ -1,42 +1,94 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
 import { Id } from "../../datasets/ids.ts";
-import { openDataDir } from "../../datasets/storage/data-dir.ts";
+import { type DataDir, openDataDir } from "../../datasets/storage/data-dir.ts";
 import { RoostError } from "../../errors.ts";
+import { closeInTurn } from "../close-in-turn.ts";
 import { type ErasureReceipt, eraseUser } from "../erasure/erase-user.ts";
+import type { ErasedOnRedis, RedisSpace } from "../erasure/redis-space.ts";
+import type { OnStep } from "../erasure/steps.ts";
+import { redisNote } from "../state/redis-note.ts";
 import { settingsOf, withSettings } from "./settings-options.ts";
 
 export function eraseCommand(): Command {
   return withSettings(
     new Command("erase")
-      .description("remove every record of a user from a data directory that nobody serves from")
+      .description("remove every record of a user from a space that nobody serves")
       .requiredOption("--user <id>", "who is erased", userId)
       .option("--json", "print the receipt as JSON"),
   ).action(async (flags: Record<string, unknown>) => {
-    const { dataDir } = settingsOf(flags);
+    const { dataDir, redisUrl } = settingsOf(flags);
     if (!existsSync(dataDir))
       throw new RoostError("BAD_ARGUMENT", `there is no data directory ${dataDir}`);
-    const dir = openDataDir(dataDir, "own");
+    const opened: (() => unknown)[] = [];
+    const onStep: OnStep = (step) => process.stderr.write(`${step} …\n`);
     try {
+      const dir = openDataDir(dataDir, "own");
+      opened.push(() => dir.close());
+      const nowMs = Date.now();
+      const redis = await openRedis(dir, redisUrl, { nowMs, onStep }, opened);
       const receipt = await eraseUser(dir, {
         userId: flags.user as string,
-        nowMs: Date.now(),
+        nowMs,
         salt: randomBytes(16).toString("hex"),
+        onStep,
+        ...(redis && { redis }),
       });
       process.stdout.write(
         flags.json ? `${JSON.stringify(receipt, null, 2)}\n` : readable(receipt),
       );
     } finally {
-      dir.close();
+      await closeInTurn(opened);
     }
   });
+}
+
+/** The part of the space that is on Redis; undefined without one. @throws BAD_ARGUMENT when it is on another, or not said where */
+async function openRedis(
+  dir: DataDir,
+  redisUrl: string | undefined,
+  options: { readonly nowMs: number; readonly onStep: OnStep },
+  opened: (() => unknown)[],
+): Promise<RedisSpace | undefined> {
+  const note = redisNote(dir);
+  const where = `the log of this space is on Redis, under the prefix ${note?.prefix} at ${note?.nodes.join(", ")}`;
+  if (redisUrl === undefined) {
+    if (note === undefined) return undefined;
+    throw new RoostError("BAD_ARGUMENT", `${where}: name it by --redis-url`);
+  }
+  const { connectRedis, parseRedisUrl } = await import("../../datasets/storage/redis.ts");
+  const { holdRedisSpace } = await import("../erasure/redis-space.ts");
+  const target = parseRedisUrl(redisUrl);
+  if (note !== undefined && note.prefix !== target.prefix)
+    throw new RoostError("BAD_ARGUMENT", `${where}, not under ${target.prefix}`);
+  const connection = await connectRedis(target);
+  opened.push(() => connection.close());
+  const redis = await holdRedisSpace(dir, {
+    connection,
+    owner: randomUUID(),
+    wallMs: Date.now,
+    ...options,
+  });
+  opened.push(() => redis.release());
+  return redis;
 }
 
 function userId(text: string): string {
   const parsed = Id.safeParse(text);
   if (parsed.success) return parsed.data;
   throw new InvalidArgumentError(parsed.error.issues[0]?.message ?? "must be an id");
+}
+
+function onRedis({
+  stream_records,
+  event_ids,
+  feature_keys,
+  timeline_keys,
+  files,
+}: ErasedOnRedis): string {
+  const refused = files.refused.map((why) => `; still on the disk of ${why}`).join("");
+  return `redis      ${stream_records} records of the stream, ${event_ids} event ids, ${feature_keys} keys of features and ${timeline_keys} of timelines; ${files.asked} servers write their files anew${refused}`;
 }
 
 function readable(receipt: ErasureReceipt): string {
@@ -49,6 +101,7 @@ function readable(receipt: ErasureReceipt): string {
     `redacted   ${list(receipt.records_redacted)}`,
     `segments   ${receipt.segments_rewritten.length} written anew`,
     `sticky     ${receipt.sticky_documents_removed} arms forgotten`,
+    ...(receipt.redis === undefined ? [] : [onRedis(receipt.redis)]),
     "the next start builds features and snapshot again; models are as they were trained\n",
   ].join("\n");
 }

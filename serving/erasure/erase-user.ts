@@ -20,10 +20,16 @@ import type { DataDir } from "../../datasets/storage/data-dir.ts";
 import { openLmdb } from "../../datasets/storage/lmdb.ts";
 import { commitReplacement, replacementDir } from "../../datasets/storage/replacement.ts";
 import { lmdbStickyStore } from "../../experiments/assignment/lmdb-sticky-store.ts";
+import type { ErasedOnRedis, RedisSpace } from "./redis-space.ts";
+import type { OnStep } from "./steps.ts";
+import { UNFINISHED } from "./unfinished.ts";
 
-/** What an erasure did, kept in `erasures/`. Who was erased can be checked by it, not read from it. */
+/**
+ * What an erasure did, kept in `erasures/`. Who was erased can be checked by it, not read from it. Format 1 is format 2
+ * without `redis`.
+ */
 export interface ErasureReceipt {
-  readonly format: 1;
+  readonly format: 2;
   /** SHA-256 of salt and id, hex. Ids are guessable: keep receipts from whoever must not learn of it. */
   readonly user_sha256: string;
   readonly salt: string;
@@ -34,6 +40,8 @@ export interface ErasureReceipt {
   readonly records_redacted: Readonly<Record<string, number>>;
   readonly segments_rewritten: readonly string[];
   readonly sticky_documents_removed: number;
+  /** Absent where the space is in its data directory alone. */
+  readonly redis?: ErasedOnRedis;
 }
 
 export const receiptHash = (userId: string, salt: string): string =>
@@ -45,19 +53,27 @@ export interface EraseRequest {
   readonly nowMs: number;
   /** Random text, new for every receipt. */
   readonly salt: string;
+  /** The part of the space that is on Redis, held by the caller. */
+  readonly redis?: RedisSpace;
+  readonly onStep?: OnStep;
 }
 
 /**
- * Removes a user from everything that a data directory keeps: segments, held-out part, event log and sticky arms are
+ * Removes a user from everything that a space keeps: segments, held-out part, event log and sticky arms are
  * written anew without them, what is derived from the log (features, snapshot, index of vectors) is thrown away and built again by the next
  * start. It happens whole or not at all; see `commitReplacement`. What the user added to counts of others goes with it.
  * Trained models stay: they hold weights, no records.
+ *
+ * On Redis there is by now only what the log builds again, and event ids. The first goes when all files are ready, before
+ * they take their places: a crash until then leaves the user as whole as a lost cache does. The ids go behind the files, and
+ * whoever has the space next finishes that.
  * @param dir owned by the caller, and not served from
  */
 export async function eraseUser(
   dir: DataDir,
-  { userId, nowMs, salt }: EraseRequest,
+  { userId, nowMs, salt, redis, onStep = () => {} }: EraseRequest,
 ): Promise<ErasureReceipt> {
+  onStep("writing files without the user");
   const prepared = replacementDir(dir.path);
   mkdirSync(prepared, { recursive: true });
   const files: string[] = [];
@@ -79,7 +95,9 @@ export async function eraseUser(
       const name = basename(segment.after.file, ".parquet");
       files.push(`${folder}/${name}.parquet`, `${folder}/${name}.json`);
       // The held-out part is no part of the log: its positions are other records' there.
-      if (place === segmentsDir) for (const seq of segment.erased.seqs) total.seqs.add(seq);
+      if (place !== segmentsDir) continue;
+      for (const seq of segment.erased.seqs) total.seqs.add(seq);
+      for (const id of segment.erased.eventIds) total.eventIds.add(id);
     }
   }
   if (existsSync(join(dir.log, "data.mdb"))) {
@@ -98,8 +116,13 @@ export async function eraseUser(
     files.push("dataset.json");
   }
 
+  const onRedis = await redis?.erase(total);
+  if (onRedis !== undefined) {
+    writeFileSync(join(prepared, UNFINISHED), JSON.stringify(onRedis.unfinished));
+    files.push(UNFINISHED);
+  }
   const receipt: ErasureReceipt = {
-    format: 1,
+    format: 2,
     user_sha256: receiptHash(userId, salt),
     salt,
     erased_at: new Date(nowMs).toISOString(),
@@ -107,10 +130,12 @@ export async function eraseUser(
     records_redacted: total.redacted,
     segments_rewritten: rewritten.map(({ after }) => basename(after.file)),
     sticky_documents_removed: stickyDocuments,
+    ...(onRedis && { redis: onRedis.erased }),
   };
   const kept = `erasures/${nowMs}-${receipt.user_sha256.slice(0, 16)}.json`;
   mkdirSync(join(prepared, "erasures"), { recursive: true });
   writeFileSync(join(prepared, kept), `${JSON.stringify(receipt, null, 2)}\n`);
+  onStep("putting the files in place");
   commitReplacement(dir.path, {
     files: [...files, kept],
     // LMDB's lock files belong to the files that go.
@@ -123,6 +148,7 @@ export async function eraseUser(
       "sticky/lock.mdb",
     ],
   });
+  await redis?.finish();
   return receipt;
 }
 

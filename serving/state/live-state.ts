@@ -29,9 +29,16 @@ export class BroadcastState {
     this.posts.apply(event);
     this.popular.apply(event);
     this.graph.apply(event);
-    this.history.apply(event);
     this.pulled.apply(event);
-    this.activity.apply(event);
+    // What comes late of a deleted user would make one of them again.
+    const isLate =
+      "user_id" in event &&
+      event.type !== "user_deleted" &&
+      this.graph.isGone(event.user_id, event.time_ms);
+    if (!isLate) {
+      this.history.apply(event);
+      this.activity.apply(event);
+    }
     if (event.time_ms - this.#trimmedAtMs > TRIM_EVERY_MS) this.trim(event.time_ms);
   }
 
@@ -44,33 +51,31 @@ export class BroadcastState {
   }
 
   async save(path: string): Promise<void> {
+    const parts = Object.entries(this.#parts());
     await writeSnapshot(path, {
       position: this.position,
-      states: {
-        posts: this.posts.snapshot(),
-        popular: this.popular.snapshot(),
-        graph: this.graph.snapshot(),
-        history: this.history.snapshot(),
-        pulled: this.pulled.snapshot(),
-        activity: this.activity.snapshot(),
-      },
+      states: Object.fromEntries(parts.map(([name, part]) => [name, part.snapshot()])),
     });
   }
 
   /**
-   * Restores what was saved; leaves the state empty at position 0 when there is nothing usable.
+   * Restores what was saved; leaves the state empty at position 0 when there is nothing usable. All parts stand at one
+   * position, so that one which is missing has all of them built again.
    * @param lastSeq the log's end: a snapshot of records beyond it is of another log
    */
   async load(path: string, lastSeq: number): Promise<void> {
     const snapshot = await readSnapshot(path);
     if (snapshot === undefined || snapshot.position > lastSeq) return;
-    this.posts.restore(snapshot.states.posts);
-    this.popular.restore(snapshot.states.popular);
-    this.graph.restore(snapshot.states.graph);
-    this.history.restore(snapshot.states.history);
-    this.pulled.restore(snapshot.states.pulled);
-    this.activity.restore(snapshot.states.activity);
+    const parts = Object.entries(this.#parts());
+    if (parts.some(([name]) => snapshot.states[name] === undefined)) return;
+    for (const [name, part] of parts) part.restore(snapshot.states[name]);
     this.position = snapshot.position;
+  }
+
+  /** What a snapshot holds, by the name that it has there. */
+  #parts() {
+    const { posts, popular, graph, history, pulled, activity } = this;
+    return { posts, popular, graph, history, pulled, activity };
   }
 }
 

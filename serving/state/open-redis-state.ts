@@ -18,12 +18,14 @@ import { RedisFeatureReads } from "../../features/redis/redis-reads.ts";
 import { RedisFeatureStore } from "../../features/redis/redis-store.ts";
 import { removeOtherLayouts } from "../../features/redis/removal.ts";
 import { closeInTurn } from "../close-in-turn.ts";
+import { finishErasure } from "../erasure/finish-erasure.ts";
 import type { ReadTimeline } from "../following-timeline.ts";
 import type { FeatureSource } from "../hydrators/features.ts";
 import { BroadcastState, LiveState } from "./live-state.ts";
 import { checkpointer, type OpenState, snapshotPath } from "./open-state.ts";
 import { PostCounts } from "./post-counts.ts";
 import { rebuild } from "./rebuild.ts";
+import { noteRedis } from "./redis-note.ts";
 
 export interface RedisStateOptions {
   readonly connection: RedisConnection;
@@ -43,7 +45,7 @@ export interface RedisStateOptions {
 
 /** The consumer whose lease the feature state's one writer holds. */
 const FEATURES = "features";
-const LOG_PARTITION = 0;
+export const LOG_PARTITION = 0;
 /** Rolled at least hourly; so many unrolled ones are a stuck roller and half a gigabyte. */
 const MOST_UNROLLED = 2_000_000;
 /** Time that deliveries get when a server ends. */
@@ -74,6 +76,8 @@ export async function openRedisState(
       onNotice(`acknowledged events may be lost: ${log.durability.reason}`);
     const lease = await holdState(options);
     closers.push(() => lease.release());
+    noteRedis(dir, connection.target);
+    await finishErasure(dir, connection);
     const features = await RedisFeatureStore.open({
       connection,
       token: lease.token,
@@ -125,7 +129,7 @@ export async function openRedisState(
 }
 
 /** Rolls what an embedded log holds into segments, so that no record of the space is in two logs or in none. */
-async function rollEmbedded(dir: DataDir, nowMs: number): Promise<void> {
+export async function rollEmbedded(dir: DataDir, nowMs: number): Promise<void> {
   if (!existsSync(dir.log)) return;
   const log = openLmdbEventLog(dir.log, {
     startAfterSeq: listSegments(dir.segments).at(-1)?.last_seq ?? 0,
@@ -199,7 +203,7 @@ const pick = ({ posts, graph, pulled, activity }: BroadcastState) => ({
 });
 
 /** Holds the lease of the feature state's one writer until it is released or somebody else has it. */
-async function holdState({
+export async function holdState({
   connection,
   owner,
   onLost,

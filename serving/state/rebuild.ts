@@ -20,8 +20,8 @@ export interface Rebuilt {
 }
 
 /**
- * Builds state from the whole log in (time, sequence) order and stores it: what a first start does once, and the way back
- * from lost or foreign state.
+ * Builds state from the whole log and stores it: what a first start does once, and the way back from lost or foreign
+ * state. In the order of arrival, in which consumers had the records, so that what is built is what there was.
  * @returns the broadcast state as it is then
  */
 export async function rebuild(
@@ -34,7 +34,7 @@ export async function rebuild(
   await counts?.clear();
   let position = 0;
   let events = 0;
-  for await (const batch of readLog(places, { order: "time" })) {
+  for await (const batch of readLog(places, { order: "seq" })) {
     for (const event of batch) {
       if (features !== undefined) applyEvent(state, event);
       broadcast.apply(event);

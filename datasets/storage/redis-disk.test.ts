@@ -1,0 +1,50 @@
+import { expect, onTestFinished, test } from "vitest";
+import { connectRedis, parseRedisUrl } from "./redis.ts";
+import { onEveryReplica, rewriteOnDisk } from "./redis-disk.ts";
+import { connectTest, REDIS_MISSING, redisCli, startRedis } from "./redis-server.fixture.ts";
+
+test.skipIf(REDIS_MISSING)(
+  "what was removed is gone from every replica when the wait for them ends (needs redis-server)",
+  async () => {
+    const master = await startRedis();
+    onTestFinished(() => master.stop());
+    const connection = await connectTest(master.url);
+    await connection.client.set("t:a", "1");
+    // Nobody to wait for.
+    await onEveryReplica(connection);
+    const replica = await startRedis({
+      args: ["--replicaof", `127.0.0.1 ${master.port}`, "--repl-diskless-sync-delay", "0"],
+    });
+    onTestFinished(() => replica.stop());
+    await expect.poll(() => redisCli(replica.port, "exists", "t:a"), { timeout: 20_000 }).toBe("1");
+    await connection.client.unlink("t:a");
+    await onEveryReplica(connection);
+    expect(redisCli(replica.port, "exists", "t:a")).toBe("0");
+    await connection.close();
+  },
+);
+
+test.skipIf(REDIS_MISSING)(
+  "servers with files are asked to write them anew, and one that refuses is named (needs redis-server)",
+  async () => {
+    const server = await startRedis({ durable: true });
+    onTestFinished(() => server.stop());
+    const connection = await connectTest(server.url);
+    expect(await rewriteOnDisk(connection)).toEqual({ asked: 1, refused: [] });
+    await connection.close();
+    redisCli(server.port, "acl", "setuser", "app", "on", ">p", "~*", "+@all", "-bgrewriteaof");
+    const app = await connectRedis(parseRedisUrl(`redis://app:p@127.0.0.1:${server.port}`));
+    const { asked, refused } = await rewriteOnDisk(app);
+    expect(asked).toBe(0);
+    expect(refused).toEqual([
+      expect.stringMatching(new RegExp(`^127\\.0\\.0\\.1:${server.port}: NOPERM`)),
+    ]);
+    await app.close();
+
+    const memory = await startRedis();
+    onTestFinished(() => memory.stop());
+    const without = await connectTest(memory.url);
+    expect(await rewriteOnDisk(without)).toEqual({ asked: 0, refused: [] });
+    await without.close();
+  },
+);
