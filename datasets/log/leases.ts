@@ -12,8 +12,13 @@ export interface Grant {
  */
 export interface Leases {
   readonly ttlMs: number;
-  /** Undefined while somebody's grant has not ended. */
-  acquire(consumer: string, partition: number): Promise<Grant | undefined>;
+  /**
+   * Undefined while somebody's grant has not ended.
+   * @param above a token that the grant's is to be greater than, where the guarded state tells of one that is not known here
+   */
+  acquire(consumer: string, partition: number, above?: number): Promise<Grant | undefined>;
+  /** The name of the owner whose grant has not ended. */
+  holder(consumer: string, partition: number): Promise<string | undefined>;
   /** Begins the time anew; false when the grant has ended, even if nobody else has the lease by now. */
   renew(consumer: string, partition: number, token: number): Promise<boolean>;
   /** Ends the grant, if it has not ended. */

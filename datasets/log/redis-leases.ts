@@ -14,8 +14,9 @@ const REPLICA_WAIT_MS = 500;
  */
 const ACQUIRE_SCRIPT = `
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-local token = redis.call('HINCRBY', KEYS[2], 'token', 1)
-redis.call('HSET', KEYS[2], 'owner', ARGV[1])
+local newest = tonumber(redis.call('HGET', KEYS[2], 'token') or '0')
+local token = math.max(newest, tonumber(ARGV[3])) + 1
+redis.call('HSET', KEYS[2], 'token', token, 'owner', ARGV[1])
 redis.call('SET', KEYS[1], token .. ' ' .. ARGV[1], 'PX', ARGV[2])
 return token
 `;
@@ -76,8 +77,8 @@ export function redisLeases(
 
   return {
     ttlMs,
-    async acquire(consumer, partition) {
-      const token = await run(ACQUIRE_SCRIPT, keysOf(consumer, partition), owner, ttlMs);
+    async acquire(consumer, partition, above = 0) {
+      const token = await run(ACQUIRE_SCRIPT, keysOf(consumer, partition), owner, ttlMs, above);
       if (token === 0) return undefined;
       if (await copied(consumer, partition, token)) return { token };
       await release(consumer, partition, token);
@@ -85,6 +86,13 @@ export function redisLeases(
     },
     renew,
     release,
+    async holder(consumer, partition) {
+      const [key] = keysOf(consumer, partition);
+      const held = await client.get(key).catch((error) => {
+        throw unavailable(key, error);
+      });
+      return held?.slice(held.indexOf(" ") + 1);
+    },
     async commitPosition(consumer, partition, seq, token) {
       const keys = keysOf(consumer, partition);
       const newest = await run(COMMIT_SCRIPT, keys, token, owner, seq);

@@ -15,7 +15,7 @@ import { previewRanking } from "../rank-service.ts";
 import type { Server } from "../server.ts";
 import type { Settings } from "../settings.ts";
 import { isStateBuilt, rebuildState } from "../state/open-state.ts";
-import { Progress } from "./progress.ts";
+import { Progress } from "../../features/commands/progress.ts";
 import { addressOf, listen } from "./serve.ts";
 import { settingsOf, withSettings } from "./settings-options.ts";
 import { timelineTable } from "./timeline-table.ts";

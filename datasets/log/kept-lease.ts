@@ -1,0 +1,68 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { RoostError } from "../../errors.ts";
+import { type HeldLease, holdLease } from "./held-lease.ts";
+import type { Leases } from "./leases.ts";
+
+/** How often a lease that another process may have is looked at. */
+const LOOK_MS = 250;
+
+/** A lease that is acquired again after it ran out, as long as nobody else had it by then. */
+export interface KeptLease {
+  /** What its first grant gave: whoever had the lease meanwhile has a greater one, and its state refuses this one. */
+  readonly token: number;
+  release(): Promise<void>;
+}
+
+export interface KeepOptions {
+  /** How long another owner, who may have been killed, is waited for: its lease ends by itself. */
+  readonly patienceMs: number;
+  /** A clock that only goes on, as `performance.now`. */
+  readonly monotonicMs: () => number;
+  /** Told once when another owner has it: this process must stop its work. */
+  readonly onLost: (error: RoostError) => void;
+  /** A token that this one is to be greater than; asked for each time. */
+  readonly above?: () => Promise<number>;
+}
+
+/** Holds a lease until it is released or somebody else has it; undefined when another owner keeps it. */
+export async function keepLease(
+  leases: Leases,
+  consumer: string,
+  partition: number,
+  { patienceMs, monotonicMs, onLost, above }: KeepOptions,
+): Promise<KeptLease | undefined> {
+  const acquire = async (): Promise<HeldLease | undefined> =>
+    holdLease(leases, consumer, partition, monotonicMs, await above?.());
+  const until = monotonicMs() + patienceMs;
+  let lease = await acquire();
+  while (lease === undefined && monotonicMs() < until) {
+    await delay(LOOK_MS);
+    lease = await acquire();
+  }
+  if (lease === undefined) return undefined;
+  const { token } = lease;
+  let released = false;
+  // It runs out while the store is gone.
+  const takeAgain = async (): Promise<void> => {
+    while (!released) {
+      const again = await acquire().catch(() => null);
+      if (released) return void again?.release().catch(() => {});
+      if (again === undefined)
+        return onLost(new RoostError("FENCED", `${consumer}: another process has it by now`));
+      if (again !== null) return watch(again);
+      await delay(LOOK_MS);
+    }
+  };
+  const watch = (held: HeldLease): void => {
+    lease = held;
+    held.lost.addEventListener("abort", () => void takeAgain(), { once: true });
+  };
+  watch(lease);
+  return {
+    token,
+    release: async () => {
+      released = true;
+      await lease?.release().catch(() => {});
+    },
+  };
+}
