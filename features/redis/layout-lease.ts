@@ -45,15 +45,14 @@ export async function holdLayout(
     leases.holder(SERVER_LEASE, PARTITION),
     storedState(connection, keys),
   ]);
-  const who = holder !== undefined && holder === server ? "a server" : "another process";
+  const served = holder !== undefined && holder === server;
   const what =
-    position > 0
-      ? `writes this layout already, at position ${position}: nothing to materialise`
-      : "builds this layout now: wait for its end";
-  throw new RoostError(
-    "FENCED",
-    `${who} ${what} (layout ${layout}, prefix ${connection.target.prefix})`,
-  );
+    position === 0
+      ? `${served ? "a server" : "another process"} builds this layout now: wait for its end`
+      : served
+        ? `a server writes this layout already, at position ${position}: nothing to materialise`
+        : `another process brings this layout to the log's end, from position ${position}: wait for its end`;
+  throw new RoostError("FENCED", `${what} (layout ${layout}, prefix ${connection.target.prefix})`);
 }
 
 /** Of a killed owner's lease there is at most one left; what is held after more is renewed. */

@@ -1,4 +1,3 @@
-import { rmSync } from "node:fs";
 import type { EventLog } from "../../datasets/log/event-log.ts";
 import { followLog } from "../../datasets/log/reader.ts";
 import { openRedisEventLog } from "../../datasets/log/redis-event-log.ts";
@@ -12,7 +11,7 @@ import { holdLayout } from "./layout-lease.ts";
 import { isMarked, markLog } from "./log-mark.ts";
 import { RedisFeatureStore } from "./redis-store.ts";
 import { replayToFile } from "./replay-to-file.ts";
-import { readStateFile, type StateFacts, type StateFile } from "./state-file.ts";
+import { readStateFile, removeStateFile, type StateFacts, type StateFile } from "./state-file.ts";
 
 /** In the order in which they come; a run begins with the one in which the run before ended. */
 export const STEPS = ["replay", "write", "catch up"] as const;
@@ -144,7 +143,7 @@ async function make(
         }),
       );
     }
-    rmSync(path, { force: true });
+    removeStateFile(path);
     const from = store.position;
     await timed("catch up", () => catchUp(store, places, signal, onProgress));
     return {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { createReadStream, rmSync } from "node:fs";
 import { type FileHandle, open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { pipeline } from "node:stream/promises";
@@ -42,6 +42,14 @@ export interface StateFile {
   batches(): AsyncGenerator<readonly RedoEntry[]>;
 }
 
+/** Where a file is until it is whole; what a killed process left there is written over. */
+const partialOf = (path: string): string => `${path}.partial`;
+
+export function removeStateFile(path: string): void {
+  rmSync(path, { force: true });
+  rmSync(partialOf(path), { force: true });
+}
+
 /**
  * Writes state that is being made: magic, facts as JSON and each batch with their lengths, SHA-256 of all before. A reader
  * sees the old file or the new one, whenever this process ends.
@@ -51,7 +59,7 @@ export async function writeStateFile(
   facts: StateFacts,
   batches: Iterable<readonly RedoEntry[]>,
 ): Promise<void> {
-  const pending = `${path}.${process.pid}.partial`;
+  const pending = partialOf(path);
   const hash = createHash("sha256");
   const file = await open(pending, "w");
   try {
