@@ -20,6 +20,7 @@ import type { ServerClock } from "./http/services.ts";
 import { closeGracefully } from "./http/shutdown.ts";
 import type { StartSession } from "./inference/start-session.ts";
 import type { KeptRanking } from "./kept-ranking.ts";
+import { featureMetrics } from "./metrics/feature-metrics.ts";
 import { createMetrics } from "./metrics/metrics.ts";
 import { INLINE_PARAMETERS, leaseAll, openModels, STAGES } from "./open-models.ts";
 import { openTowers } from "./open-towers.ts";
@@ -122,18 +123,11 @@ async function open(
   const dir = openDataDir(settings.dataDir, "own");
   opened.push(() => dir.close());
   let lost: RoostError | undefined;
-  const { log, live, source, timeline, fanOut, checkpoint, drain, close } = await openSpace(
-    settings,
-    dir,
-    time,
-    logger,
-    opened,
-    options.leaseTtlMs,
-    (error) => {
+  const { log, live, source, figures, timeline, fanOut, checkpoint, drain, close } =
+    await openSpace(settings, dir, time, logger, opened, options.leaseTtlMs, (error) => {
       lost = error;
       logger.fatal({ err: error }, "the feature state has another owner");
-    },
-  );
+    });
   opened.push(close);
   const clock = await openClock(settings, dir, time, log, opened);
   const startedMs = clock.nowMs();
@@ -168,6 +162,7 @@ async function open(
   const towers = await openTowers(settings, dir, logger, vectors);
   opened.push(() => towers.close());
   const metrics = createMetrics();
+  featureMetrics(metrics.registry, figures);
   const versions = new VersionStore(dir.at("versions"), [WEIGHTS_KIND, EXPERIMENTS_KIND]);
   opened.push(() => versions.close());
   const report: ReloadReport = {

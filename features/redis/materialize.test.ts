@@ -27,8 +27,9 @@ import { applyEvent } from "../engine.ts";
 import { MemoryState } from "../memory-store.ts";
 import { FeatureKeys } from "./feature-keys.ts";
 import { holdLayout, SERVER_LEASE } from "./layout-lease.ts";
-import { type Materialized, materialize, STATE_FILE, type Step } from "./materialize.ts";
+import { type Materialized, materialize, type Step } from "./materialize.ts";
 import { RedisFeatureStore } from "./redis-store.ts";
+import { STATE_FILE } from "./state-file.ts";
 import { contentsInMemory, contentsOf } from "./stored-features.fixture.ts";
 import { storedState } from "./stored-state.ts";
 

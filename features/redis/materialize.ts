@@ -11,7 +11,13 @@ import { holdLayout } from "./layout-lease.ts";
 import { isMarked, markLog } from "./log-mark.ts";
 import { RedisFeatureStore } from "./redis-store.ts";
 import { replayToFile } from "./replay-to-file.ts";
-import { readStateFile, removeStateFile, type StateFacts, type StateFile } from "./state-file.ts";
+import {
+  readStateFile,
+  removeStateFile,
+  STATE_FILE,
+  type StateFacts,
+  type StateFile,
+} from "./state-file.ts";
 
 /** In the order in which they come; a run begins with the one in which the run before ended. */
 export const STEPS = ["replay", "write", "catch up"] as const;
@@ -47,8 +53,6 @@ export interface Materialized {
   readonly seconds: Readonly<Record<Step, number>>;
 }
 
-/** Where state that is being made is kept. An erasure removes it. */
-export const STATE_FILE = "features.materializing";
 /** The same server's log, whose only partition this is. */
 const LOG_PARTITION = 0;
 /** As long as a run repeats at most, or ten times as long as a save takes. */

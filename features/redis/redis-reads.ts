@@ -75,6 +75,7 @@ export class RedisFeatureReads {
       Object.fromEntries(READ_STATUSES.map((status) => [status, 0])),
     ]),
   ) as Readonly<Record<Entity, Record<ReadStatus, number>>>;
+  readonly #followers: ((loaded: LoadedFeatures) => void)[] = [];
   readonly #groups: RedisGroups;
   readonly #keys: FeatureKeys;
   readonly #now: () => number;
@@ -102,6 +103,11 @@ export class RedisFeatureReads {
     ) as Record<Entity, LRUCache<string, Place>>;
   }
 
+  /** Calls `follow` with what each request was given. */
+  onLoaded(follow: (loaded: LoadedFeatures) => void): void {
+    this.#followers.push(follow);
+  }
+
   /** What a `FeatureReader` looks at for these candidates. Never fails: see `degraded` of what it gives. */
   async load(request: FeatureLoad): Promise<LoadedFeatures> {
     const loaded = new LoadedFeatures(this.#now());
@@ -122,6 +128,7 @@ export class RedisFeatureReads {
     for (const entity of ENTITIES)
       for (const status of READ_STATUSES)
         this.counts[entity][status] += loaded.counts[entity][status];
+    for (const follow of this.#followers) follow(loaded);
     return loaded;
   }
 

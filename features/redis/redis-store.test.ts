@@ -157,9 +157,12 @@ describe.skipIf(REDIS_MISSING)("on one server (needs redis-server)", () => {
     ];
     const removal = { leases: mine, monotonicMs: () => performance.now() };
     const token = (await theirs.acquire(layoutLease("0123456789abcdef"), 0))?.token as number;
-    expect(await removeOtherLayouts(at, removal)).toBe(0);
+    expect(await removeOtherLayouts(at, removal)).toEqual({
+      removed: 0,
+      written: ["0123456789abcdef"],
+    });
     await theirs.release(layoutLease("0123456789abcdef"), 0, token);
-    expect(await removeOtherLayouts(at, removal)).toBe(2);
+    expect(await removeOtherLayouts(at, removal)).toEqual({ removed: 2, written: [] });
     const left = await at.client.keys(`${at.target.prefix}f:*`);
     expect(left.every((key) => key.includes(LAYOUT_HASH))).toBe(true);
     expect(left.length).toBe(2);

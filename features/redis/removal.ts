@@ -19,25 +19,35 @@ export interface RemovalOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface Removed {
+  /** Keys. */
+  readonly removed: number;
+  /** Layouts that were left alone because somebody writes them. */
+  readonly written: readonly string[];
+}
+
 /**
  * Removes the state of every layout but the registry's, except one that somebody writes at this moment: a layout to come is
  * made ready beside a server.
- * @returns keys removed
  * @throws REDIS_UNAVAILABLE
  */
 export async function removeOtherLayouts(
   connection: RedisConnection,
   { leases, monotonicMs, signal }: RemovalOptions,
-): Promise<number> {
+): Promise<Removed> {
   const { client, target } = connection;
   const own = new FeatureKeys(target.prefix);
   const layouts = new Set<string>();
   for (const key of await scanKeys(client, own.every)) layouts.add(own.layoutOf(key));
   layouts.delete(LAYOUT_HASH);
   let removed = 0;
+  const written: string[] = [];
   for (const layout of layouts) {
     const lease = await holdLease(leases, layoutLease(layout), 0, monotonicMs);
-    if (lease === undefined) continue;
+    if (lease === undefined) {
+      written.push(layout);
+      continue;
+    }
     try {
       const keys = new FeatureKeys(target.prefix, layout);
       // The record first: what is left of a layout that lost some of its vectors must not be read as whole.
@@ -47,7 +57,7 @@ export async function removeOtherLayouts(
       await lease.release();
     }
   }
-  return removed;
+  return { removed, written };
 }
 
 /** Removes every vector of a layout; the record of its position stays. @throws REDIS_UNAVAILABLE */

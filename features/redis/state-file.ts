@@ -6,6 +6,9 @@ import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { decodeRedo, encodeRedo, type RedoEntry } from "./redo-record.ts";
 
+/** Its name in a data directory. An erasure removes it. */
+export const STATE_FILE = "features.materializing";
+
 const MAGIC = Buffer.from("ROOSTFS1");
 const CHECKSUM_BYTES = 32;
 const LENGTH_BYTES = 4;
@@ -43,7 +46,7 @@ export interface StateFile {
 }
 
 /** Where a file is until it is whole; what a killed process left there is written over. */
-const partialOf = (path: string): string => `${path}.partial`;
+export const partialOf = (path: string): string => `${path}.partial`;
 
 export function removeStateFile(path: string): void {
   rmSync(path, { force: true });

@@ -16,10 +16,12 @@ import { openLmdb } from "../../datasets/storage/lmdb.ts";
 import type { RedisConnection } from "../../datasets/storage/redis.ts";
 import { RoostError } from "../../errors.ts";
 import { FeatureKeys } from "../../features/redis/feature-keys.ts";
+import { measureUsage } from "../../features/redis/feature-usage.ts";
 import { holdLayout, SERVER_LEASE } from "../../features/redis/layout-lease.ts";
 import { RedisFeatureReads } from "../../features/redis/redis-reads.ts";
 import { RedisFeatureStore } from "../../features/redis/redis-store.ts";
 import { removeOtherLayouts } from "../../features/redis/removal.ts";
+import { watchUsage } from "../../features/redis/usage-watch.ts";
 import { LAYOUT_HASH } from "../../features/registry.ts";
 import { closeInTurn } from "../close-in-turn.ts";
 import type { ReadTimeline } from "../following-timeline.ts";
@@ -72,13 +74,7 @@ export async function openRedisState(
   try {
     if (log.durability.level !== "always")
       onNotice(`acknowledged events may be lost: ${log.durability.reason}`);
-    const server = await holdPrefix(options);
-    closers.push(() => server.release());
-    const lease = await holdLayout(connection, {
-      ...options,
-      monotonicMs,
-      ...(options.leaseTtlMs !== undefined && { ttlMs: options.leaseTtlMs }),
-    });
+    const lease = await holdState(options);
     closers.push(() => lease.release());
     const features = await RedisFeatureStore.open({
       connection,
@@ -92,6 +88,8 @@ export async function openRedisState(
     const broadcast = await upToDate(dir, log, features, counts, options);
     closers.push(forgetOtherLayouts(options));
     const reads = new RedisFeatureReads(connection, wallMs);
+    const usage = watchUsage((signal) => measureUsage(connection, { signal }));
+    closers.push(() => usage.close());
     const { fanOut, timeline } = await openTimelines(connection, broadcast, log.lastSeq(), options);
     const save = checkpointer(broadcast, snapshotPath(dir));
     // A snapshot that is ahead of fan-out would leave deletions that nobody delivers: the one before is kept then.
@@ -111,6 +109,7 @@ export async function openRedisState(
         get: (entity, key) => features.get(entity, key),
         load: (wanted) => reads.load(wanted),
       },
+      figures: { usage: () => usage.latest(), reads },
       checkpoint,
       drain: async () => {
         await Promise.race([fanOut.settled(), delay(MOST_SETTLING_MS, undefined, { ref: false })]);
@@ -205,11 +204,37 @@ const pick = ({ posts, graph, pulled, activity }: BroadcastState) => ({
 
 const monotonicMs = (): number => performance.now();
 
-const leasesOf = ({ connection, owner, leaseTtlMs }: RedisStateOptions): Leases =>
+type LeaseOptions = Pick<RedisStateOptions, "connection" | "owner" | "onLost" | "leaseTtlMs">;
+
+const leasesOf = ({ connection, owner, leaseTtlMs }: Omit<LeaseOptions, "onLost">): Leases =>
   redisLeases(connection, { owner, ...(leaseTtlMs !== undefined && { ttlMs: leaseTtlMs }) });
 
+/** What the one server of a prefix holds: its own lease, and the one to write this layout's state. */
+export async function holdState(options: LeaseOptions): Promise<KeptLease> {
+  const server = await holdPrefix(options);
+  try {
+    const { connection, owner, onLost, leaseTtlMs } = options;
+    const layout = await holdLayout(connection, {
+      owner,
+      monotonicMs,
+      onLost,
+      ...(leaseTtlMs !== undefined && { ttlMs: leaseTtlMs }),
+    });
+    return {
+      token: layout.token,
+      release: async () => {
+        await layout.release();
+        await server.release();
+      },
+    };
+  } catch (error) {
+    await server.release();
+    throw error;
+  }
+}
+
 /** Holds the lease of the prefix' one server until it is released or somebody else has it. */
-async function holdPrefix(options: RedisStateOptions): Promise<KeptLease> {
+async function holdPrefix(options: LeaseOptions): Promise<KeptLease> {
   const leases = leasesOf(options);
   const lease = await keepLease(leases, SERVER_LEASE, LOG_PARTITION, {
     // The process before may have been killed.
