@@ -6,6 +6,8 @@ import type { Leases } from "./leases.ts";
 /** How often a lease that another process may have is looked at. */
 const LOOK_MS = 250;
 
+const AWAY = { endsInMs: 0 };
+
 /** A lease that is acquired again after it ran out, as long as nobody else had it by then. */
 export interface KeptLease {
   /** What its first grant gave: whoever had the lease meanwhile has a greater one, and its state refuses this one. */
@@ -14,8 +16,10 @@ export interface KeptLease {
 }
 
 export interface KeepOptions {
-  /** How long another owner, who may have been killed, is waited for: its lease ends by itself. */
+  /** How long another owner is waited for, who may be ending, or have been killed: its lease ends by itself then. */
   readonly patienceMs: number;
+  /** An owner that is seen to renew its lease is waited for no longer. */
+  readonly onlyForDead?: boolean;
   /** A clock that only goes on, as `performance.now`. */
   readonly monotonicMs: () => number;
   /** Told once when another owner has it: this process must stop its work. */
@@ -29,13 +33,17 @@ export async function keepLease(
   leases: Leases,
   consumer: string,
   partition: number,
-  { patienceMs, monotonicMs, onLost, above }: KeepOptions,
+  { patienceMs, onlyForDead = false, monotonicMs, onLost, above }: KeepOptions,
 ): Promise<KeptLease | undefined> {
   const acquire = async (): Promise<HeldLease | undefined> =>
     holdLease(leases, consumer, partition, monotonicMs, await above?.());
   const until = monotonicMs() + patienceMs;
   let lease = await acquire();
+  let leastMs = Number.POSITIVE_INFINITY;
   while (lease === undefined && monotonicMs() < until) {
+    const { endsInMs } = (onlyForDead && (await leases.holder(consumer, partition))) || AWAY;
+    if (endsInMs > leastMs) return undefined;
+    leastMs = endsInMs;
     await delay(LOOK_MS);
     lease = await acquire();
   }

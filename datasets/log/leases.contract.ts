@@ -74,12 +74,16 @@ export function leasesContract(name: string, ttlMs: number, open: () => Promise<
     const { owners, pass } = await open();
     expect(await owners[0].holder("c", 0)).toBeUndefined();
     await owners[1].acquire("c", 0);
-    expect(await owners[0].holder("c", 0)).toBe("b");
+    const held = await owners[0].holder("c", 0);
+    expect(held).toMatchObject({ owner: "b" });
+    expect(held?.endsInMs).toBeLessThanOrEqual(ttlMs);
+    await pass(ttlMs * 0.3);
+    expect((await owners[0].holder("c", 0))?.endsInMs).toBeLessThan(held?.endsInMs as number);
     expect(await owners[0].holder("c", 1)).toBeUndefined();
     await owners[1].release("c", 0, 1);
     expect(await owners[0].holder("c", 0)).toBeUndefined();
     await owners[0].acquire("c", 0);
-    expect(await owners[1].holder("c", 0)).toBe("a");
+    expect(await owners[1].holder("c", 0)).toMatchObject({ owner: "a" });
     await pass(ttlMs * 1.2);
     expect(await owners[1].holder("c", 0)).toBeUndefined();
   });

@@ -40,7 +40,8 @@ export function memoryLeases(
     },
     async holder(consumer, partition) {
       const held = lease(consumer, partition);
-      return nowMs() < held.endsMs ? held.owner : undefined;
+      const endsInMs = held.endsMs - nowMs();
+      return endsInMs > 0 ? { owner: held.owner, endsInMs } : undefined;
     },
     async renew(consumer, partition, token) {
       const held = lease(consumer, partition);

@@ -28,6 +28,7 @@ const RELEASE_SCRIPT = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 `;
+const HOLDER_SCRIPT = `return {redis.call('GET', KEYS[1]) or '', redis.call('PTTL', KEYS[1])}`;
 const COMMIT_SCRIPT = `
 local newest = redis.call('HMGET', KEYS[2], 'token', 'owner')
 if newest[1] ~= ARGV[1] or newest[2] ~= ARGV[2] then return tonumber(newest[1] or '0') end
@@ -88,10 +89,10 @@ export function redisLeases(
     release,
     async holder(consumer, partition) {
       const [key] = keysOf(consumer, partition);
-      const held = await client.get(key).catch((error) => {
+      const [held, endsInMs] = (await client.eval(HOLDER_SCRIPT, 1, key).catch((error) => {
         throw unavailable(key, error);
-      });
-      return held?.slice(held.indexOf(" ") + 1);
+      })) as [string, number];
+      return held === "" ? undefined : { owner: held.slice(held.indexOf(" ") + 1), endsInMs };
     },
     async commitPosition(consumer, partition, seq, token) {
       const keys = keysOf(consumer, partition);

@@ -20,6 +20,8 @@ export interface LayoutLeaseOptions {
   readonly onLost: (error: RoostError) => void;
   readonly ttlMs?: number;
   readonly layout?: string;
+  /** Waits for a killed owner only, and not for one that may be ending. */
+  readonly onlyForDead?: boolean;
 }
 
 /**
@@ -29,12 +31,20 @@ export interface LayoutLeaseOptions {
  */
 export async function holdLayout(
   connection: RedisConnection,
-  { owner, monotonicMs, onLost, ttlMs, layout = LAYOUT_HASH }: LayoutLeaseOptions,
+  {
+    owner,
+    monotonicMs,
+    onLost,
+    ttlMs,
+    onlyForDead = false,
+    layout = LAYOUT_HASH,
+  }: LayoutLeaseOptions,
 ): Promise<KeptLease> {
   const keys = new FeatureKeys(connection.target.prefix, layout);
   const leases = redisLeases(connection, { owner, ...(ttlMs !== undefined && { ttlMs }) });
   const lease = await keepLease(leases, layoutLease(layout), PARTITION, {
     patienceMs: PATIENT_TERMS * leases.ttlMs,
+    onlyForDead,
     monotonicMs,
     onLost,
     above: async () => (await storedState(connection, keys)).token,
@@ -45,7 +55,7 @@ export async function holdLayout(
     leases.holder(SERVER_LEASE, PARTITION),
     storedState(connection, keys),
   ]);
-  const served = holder !== undefined && holder === server;
+  const served = holder !== undefined && holder.owner === server?.owner;
   const what =
     position === 0
       ? `${served ? "a server" : "another process"} builds this layout now: wait for its end`

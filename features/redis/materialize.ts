@@ -72,6 +72,7 @@ export async function materialize(options: MaterializeOptions): Promise<Material
     owner,
     monotonicMs,
     layout,
+    onlyForDead: true,
     onLost: (error) => ended.abort(error),
     ...(leaseTtlMs !== undefined && { ttlMs: leaseTtlMs }),
   });
