@@ -12,6 +12,8 @@ import { RedisFeatureStore } from "../features/redis/redis-store.ts";
 import { STATE_FILE } from "../features/redis/state-file.ts";
 import { storedState } from "../features/redis/stored-state.ts";
 import { LAYOUT_HASH } from "../features/registry.ts";
+import { previewRanking } from "./rank-service.ts";
+import { servedItems } from "./served-record.ts";
 import { finallyDo, freshSpace, roost, type TestServer, testServer } from "./space.fixture.ts";
 
 const OTHER_LAYOUT = "0123456789abcdef";
@@ -54,9 +56,14 @@ async function told(server: TestServer): Promise<unknown> {
   const pages: unknown[] = [];
   const viewers = [...server.parts.graph.users()].slice(0, 3);
   for (const user_id of viewers) {
-    const { items, degraded } = await server.rank({ user_id, explain: true });
-    pages.push([degraded, items.map(({ post_id, score }) => [post_id, score])]);
-    await server.settled();
+    const request = { user_id, product: "for_you", limit: 20 } as const;
+    // A busy machine may give a page without some features: such pages are asked for again, and leave no trace.
+    for (;;) {
+      const { table, page, record } = await previewRanking(server.parts, request, server.startedMs);
+      if (record.degraded().length > 0) continue;
+      pages.push(servedItems(table, page));
+      break;
+    }
   }
   return pages;
 }
@@ -118,7 +125,7 @@ describe.skipIf(REDIS_MISSING)("materialised feature state (needs redis-server)"
     const keys = new FeatureKeys(connection.target.prefix);
     const { position } = await storedState(connection, keys);
     // What the first run left is not written over what a server has built since.
-    expect(await build()).toMatchObject({ resumed: "catch up", position, vectors_written: 0 });
+    expect(await build()).toMatchObject({ resumed: "catch_up", position, vectors_written: 0 });
     expect(existsSync(join(dir, STATE_FILE))).toBe(false);
   });
 

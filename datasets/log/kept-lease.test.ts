@@ -56,6 +56,27 @@ test("a lease that ran out is had again, with the first token; who had it meanwh
   await expect.poll(() => lost).toMatchObject([{ code: "FENCED" }]);
 });
 
+test("a grant that lasts longer in the store than is known here is one's own: it is waited for", async () => {
+  const { mine, lost } = setUp();
+  // Renewals come to the store, their answers do not come here.
+  const deaf = {
+    ...mine,
+    renew: async (...call: Parameters<typeof mine.renew>) => {
+      await mine.renew(...call);
+      throw new Error("the answer was lost");
+    },
+  };
+  const kept = await keepLease(deaf, "c", 0, {
+    patienceMs: 0,
+    monotonicMs: () => performance.now(),
+    onLost: (error) => lost.push(error),
+  });
+  onTestFinished(async () => void (await kept?.release()));
+  // Had again with a token of its own.
+  await expect.poll(() => mine.renew("c", 0, 2), { timeout: 10_000 }).toBe(true);
+  expect(lost).toEqual([]);
+});
+
 test("released, it is nobody's, and not had again", async () => {
   const { theirs, lost, keep } = setUp();
   await (await keep())?.release();

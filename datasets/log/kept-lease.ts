@@ -55,11 +55,16 @@ export async function keepLease(
     while (!released) {
       const again = await acquire().catch(() => null);
       if (released) return void again?.release().catch(() => {});
-      if (again === undefined)
+      if (again === undefined && (await isAnother()))
         return onLost(new RoostError("FENCED", `${consumer}: another process has it by now`));
-      if (again !== null) return watch(again);
+      if (again) return watch(again);
       await delay(LOOK_MS);
     }
+  };
+  /** The grant that ran out here lasts longer in the store: its last renewal may have come there and its answer not here. */
+  const isAnother = async (): Promise<boolean> => {
+    const holder = await leases.holder(consumer, partition).catch(() => undefined);
+    return holder !== undefined && holder.owner !== leases.owner;
   };
   const watch = (held: HeldLease): void => {
     lease = held;

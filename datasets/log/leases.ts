@@ -18,6 +18,8 @@ export interface Holder {
  * All times are the store's own: a grant ends `ttlMs` after it was given or last renewed.
  */
 export interface Leases {
+  /** Tells who asks from every other that there ever was. */
+  readonly owner: string;
   readonly ttlMs: number;
   /**
    * Undefined while somebody's grant has not ended.

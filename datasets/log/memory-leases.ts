@@ -29,6 +29,7 @@ export function memoryLeases(
     return found;
   };
   return {
+    owner,
     ttlMs,
     async acquire(consumer, partition, above = 0) {
       const held = lease(consumer, partition);

@@ -77,6 +77,7 @@ export function redisLeases(
   };
 
   return {
+    owner,
     ttlMs,
     async acquire(consumer, partition, above = 0) {
       const token = await run(ACQUIRE_SCRIPT, keysOf(consumer, partition), owner, ttlMs, above);

@@ -64,18 +64,22 @@ async function run(flags: Flags): Promise<void> {
 function tell(flags: Flags, progress: Progress, step: Step, done: number, of: number): void {
   const share = of === 0 ? 1 : done / of;
   if (flags.progressJson) process.stderr.write(`${JSON.stringify({ step, share, done, of })}\n`);
-  else progress.update(step, share);
+  else progress.update(nameOf(step), share);
 }
+
+const nameOf = (step: Step): string => step.replace("_", " ");
 
 function readable(report: Materialized): string {
   const { layout, position, resumed, seconds } = report;
   const did: Record<Step, string> = {
     replay: `${report.events_replayed} events`,
     write: `${report.vectors_written} vectors`,
-    "catch up": `${report.events_caught_up} events`,
+    catch_up: `${report.events_caught_up} events`,
   };
   return [
-    `layout ${layout} is at position ${position}, the log's end${resumed === null ? "" : `; went on with an earlier run's ${resumed}`}`,
-    ...STEPS.map((step) => `  ${step.padEnd(9)} ${did[step]}, ${seconds[step].toFixed(1)} s`),
+    `layout ${layout} is at position ${position}, the log's end${resumed === null ? "" : `; went on with an earlier run's ${nameOf(resumed)}`}`,
+    ...STEPS.map(
+      (step) => `  ${nameOf(step).padEnd(9)} ${did[step]}, ${seconds[step].toFixed(1)} s`,
+    ),
   ].join("\n");
 }

@@ -137,7 +137,7 @@ test.skipIf(REDIS_MISSING)(
     await space.append(900);
     expect(await run(space)).toMatchObject({
       position: end + 900,
-      resumed: "catch up",
+      resumed: "catch_up",
       events_replayed: 0,
       vectors_written: 0,
       events_caught_up: 900,
@@ -169,8 +169,6 @@ async function child(
   return { begun, report: report && JSON.parse(report) };
 }
 
-const eventsIn = (begun: string): number => Number(/^replay (\d+)$/.exec(begun)?.[1]);
-
 test.skipIf(REDIS_MISSING)(
   "killed in the middle of every step it goes on where it stood, and leaves the same to the bit (needs redis-server)",
   async () => {
@@ -181,21 +179,18 @@ test.skipIf(REDIS_MISSING)(
     // Rolled meanwhile, by the server that goes on beside it.
     const { log, dir } = space;
     await new SegmentRoller({ log, dir: dir.segments, rowsPerSegment: 1_000 }).roll(0);
-    const second = await child("replay", 9);
-    expect(eventsIn(second.begun)).toBeGreaterThan(2048);
-    const third = await child("write", 3);
-    expect(eventsIn(third.begun)).toBeGreaterThan(eventsIn(second.begun));
+    const second = await child("write", 3);
+    expect(Number(/^replay (\d+)$/.exec(second.begun)?.[1])).toBeGreaterThan(2048);
     expect((await storedState(space.connection, keys)).position).toBe(0);
-    expect((await child("write", 2)).begun).toBe("write 16000");
-    expect((await child("catch up", 1)).begun).toBe("write 24000");
+    expect((await child("catch_up", 1)).begun).toBe("write 16000");
     const { position } = await storedState(space.connection, keys);
     expect(position).toBeGreaterThan(end);
     expect(position).toBeLessThan(end + 2_500);
     const { begun, report } = await child("none", 0);
-    expect(begun).toMatch(/^catch up/);
+    expect(begun).toMatch(/^catch_up/);
     expect(report).toMatchObject({
       position: end + 2_500,
-      resumed: "catch up",
+      resumed: "catch_up",
       events_caught_up: end + 2_500 - position,
     });
     expect(await readdir(space.dir.path)).toEqual(["segments"]);
@@ -269,7 +264,8 @@ test.skipIf(REDIS_MISSING)(
     const hold = (owner: string) =>
       holdLayout(connection, {
         owner,
-        ttlMs: LEASE_TTL_MS,
+        // Kept up also by a machine that is busy.
+        ttlMs: 3_000,
         monotonicMs: () => performance.now(),
         onLost: () => {},
       });

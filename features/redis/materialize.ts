@@ -20,7 +20,7 @@ import {
 } from "./state-file.ts";
 
 /** In the order in which they come; a run begins with the one in which the run before ended. */
-export const STEPS = ["replay", "write", "catch up"] as const;
+export const STEPS = ["replay", "write", "catch_up"] as const;
 export type Step = (typeof STEPS)[number];
 
 export interface MaterializeOptions {
@@ -108,7 +108,7 @@ async function make(
     layout,
     ...(left?.facts.cursor === null && { filling: left.id }),
   });
-  const seconds = { replay: 0, write: 0, "catch up": 0 };
+  const seconds = { replay: 0, write: 0, catch_up: 0 };
   const timed = async <T>(step: Step, work: () => Promise<T>): Promise<T> => {
     const startedMs = monotonicMs();
     try {
@@ -122,7 +122,7 @@ async function make(
   let resumed: Step | null = null;
   try {
     // State of records that the log does not have is of a log that lost them.
-    if (store.position > 0 && store.position <= log.lastSeq()) resumed = "catch up";
+    if (store.position > 0 && store.position <= log.lastSeq()) resumed = "catch_up";
     else if (log.lastSeq() > 0) {
       if (left !== undefined) resumed = left.facts.cursor === null ? "write" : "replay";
       const file = await timed("replay", async () =>
@@ -150,7 +150,7 @@ async function make(
     }
     removeStateFile(path);
     const from = store.position;
-    await timed("catch up", () => catchUp(store, places, signal, onProgress));
+    await timed("catch_up", () => catchUp(store, places, signal, onProgress));
     return {
       layout,
       position: store.position,
@@ -206,7 +206,7 @@ async function catchUp(
     await store.transaction(batch.at(-1)?.seq as number, (state) => {
       for (const event of batch) applyEvent(state, event);
     });
-    onProgress("catch up", store.position - from, log.lastSeq() - from);
+    onProgress("catch_up", store.position - from, log.lastSeq() - from);
     signal.throwIfAborted();
     if (store.position >= log.lastSeq()) return;
   }

@@ -9,6 +9,7 @@ import type { StagedState } from "../memory-store.ts";
 import { SLOTS } from "../registry.ts";
 import type { FeatureStore } from "../store.ts";
 import { FeatureKeys } from "./feature-keys.ts";
+import { type Batches, fillLayout, type PackedState } from "./fill-layout.ts";
 import { packBatches } from "./packed-batches.ts";
 import { HEADER_BYTES, packValue, retoken, unpackValue } from "./packed-value.ts";
 import {
@@ -38,14 +39,6 @@ export interface RedisStoreOptions {
   readonly layout?: string;
   /** The state whose interrupted `fill` is gone on with; what remains of any other is dropped. */
   readonly filling?: string;
-}
-
-/** A whole state, packed, in an order that is always the same. */
-export interface PackedState {
-  /** Its checksum, 64 hex digits. */
-  readonly id: string;
-  readonly position: number;
-  batches(): AsyncIterable<readonly RedoEntry[]> | Iterable<readonly RedoEntry[]>;
 }
 
 /** What a writer touches again and again: viewers, authors and topics of the last minutes. */
@@ -147,10 +140,7 @@ export class RedisFeatureStore implements FeatureStore {
       }
     const record = encodeRedo(entries, header);
     try {
-      await this.#insist(async () => {
-        const answer = await this.#one(this.#keys.redo, SET_REDO, [record]);
-        if (answer !== 1) throw fenced(this.#options.token);
-      });
+      await this.#put(record);
       await this.#insist(() => this.#apply(entries));
     } catch (error) {
       this.#stopped = error;
@@ -210,11 +200,8 @@ export class RedisFeatureStore implements FeatureStore {
       if (this.#stopped !== undefined) throw this.#stopped;
       const record = encodeDropping(this.#header(this.#position));
       try {
-        await this.#insist(async () => {
-          const answer = await this.#one(this.#keys.redo, SET_REDO, [record]);
-          if (answer !== 1) throw fenced(this.#options.token);
-          await this.#drop();
-        });
+        await this.#put(record);
+        await this.#insist(() => this.#drop());
       } catch (error) {
         this.#stopped = error;
         throw error;
@@ -247,7 +234,7 @@ export class RedisFeatureStore implements FeatureStore {
 
   async #replace(
     position: number,
-    batches: AsyncIterable<readonly RedoEntry[]> | Iterable<readonly RedoEntry[]>,
+    batches: Batches,
     kept?: { readonly id: string; readonly onProgress: (written: number) => void },
   ): Promise<number> {
     const there = kept !== undefined && this.#filling?.id === kept.id ? this.#filling.written : 0;
@@ -255,26 +242,15 @@ export class RedisFeatureStore implements FeatureStore {
     if (there === 0) await this.drop();
     const done = this.#tail.then(async () => {
       if (this.#stopped !== undefined) throw this.#stopped;
-      const header = this.#header(position);
-      const put = (record: Buffer): Promise<void> =>
-        this.#insist(async () => {
-          if ((await this.#one(this.#keys.redo, SET_REDO, [record])) !== 1)
-            throw fenced(this.#options.token);
-        });
-      let written = 0;
-      if (there === 0) await put(encodeDropping(header, kept && { id: kept.id, written }));
-      for await (const batch of batches) {
-        written += batch.length;
-        if (written <= there) continue;
-        for (const { value } of batch) retoken(value, this.#options.token);
-        await this.#insist(() => this.#apply(batch));
-        if (kept === undefined) continue;
-        await put(encodeDropping(header, { id: kept.id, written }));
-        kept.onProgress(written);
-      }
-      await put(encodeRedo([], header));
+      const written = await fillLayout(batches, {
+        header: this.#header(position),
+        there,
+        ...kept,
+        put: (record) => this.#put(record),
+        apply: (batch) => this.#insist(() => this.#apply(batch)),
+      });
       this.#position = position;
-      return written - there;
+      return written;
     });
     this.#tail = done.catch((error: unknown) => {
       this.#stopped = error;
@@ -288,6 +264,13 @@ export class RedisFeatureStore implements FeatureStore {
     await this.#one(this.#keys.redo, SET_REDO, [encodeRedo([], this.#header(0))]);
     this.#cache.clear();
     this.#position = 0;
+  }
+
+  #put(record: Buffer): Promise<void> {
+    return this.#insist(async () => {
+      const answer = await this.#one(this.#keys.redo, SET_REDO, [record]);
+      if (answer !== 1) throw fenced(this.#options.token);
+    });
   }
 
   async #one(

@@ -15,7 +15,7 @@ const CHUNK = 4_096;
 export interface RemovalOptions {
   readonly leases: Leases;
   readonly monotonicMs: () => number;
-  /** Ends it; what is left goes the next time. */
+  /** Ends it with the signal's reason; what is left goes the next time. */
   readonly signal?: AbortSignal;
 }
 
@@ -29,7 +29,7 @@ export interface Removed {
 /**
  * Removes the state of every layout but the registry's, except one that somebody writes at this moment: a layout to come is
  * made ready beside a server.
- * @throws REDIS_UNAVAILABLE
+ * @throws REDIS_UNAVAILABLE; FENCED when it took so long that somebody else may have a layout
  */
 export async function removeOtherLayouts(
   connection: RedisConnection,
@@ -52,7 +52,11 @@ export async function removeOtherLayouts(
       const keys = new FeatureKeys(target.prefix, layout);
       // The record first: what is left of a layout that lost some of its vectors must not be read as whole.
       removed += await unlink(client, [keys.redo]);
-      removed += await removeLayout(client, keys, () => lease.lost.aborted || signal?.aborted);
+      removed += await removeLayout(
+        client,
+        keys,
+        AbortSignal.any([lease.lost, ...(signal ? [signal] : [])]),
+      );
     } finally {
       await lease.release();
     }
@@ -64,14 +68,16 @@ export async function removeOtherLayouts(
 export async function removeLayout(
   client: Redis | Cluster,
   keys: FeatureKeys,
-  ended: () => boolean | undefined = () => false,
+  signal?: AbortSignal,
 ): Promise<number> {
   const every = await scanKeys(client, keys.layout);
   every.delete(keys.redo);
   const doomed = [...every];
   let removed = 0;
-  for (let from = 0; from < doomed.length && !ended(); from += CHUNK)
+  for (let from = 0; from < doomed.length; from += CHUNK) {
+    signal?.throwIfAborted();
     removed += await unlink(client, doomed.slice(from, from + CHUNK));
+  }
   return removed;
 }
 

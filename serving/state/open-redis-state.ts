@@ -263,11 +263,12 @@ function forgetOtherLayouts(options: RedisStateOptions): () => Promise<void> {
     if ((await client.get(served)) === LAYOUT_HASH) return;
     const { signal } = ended;
     await removeOtherLayouts(connection, { leases: leasesOf(options), monotonicMs, signal });
-    if (!signal.aborted) await client.set(served, LAYOUT_HASH);
+    await client.set(served, LAYOUT_HASH);
   };
-  const forgotten = forget().catch((error: Error) =>
-    onNotice(`what earlier builds left is still there: ${error.message}`),
-  );
+  const forgotten = forget().catch((error: Error) => {
+    if (!ended.signal.aborted)
+      onNotice(`what earlier builds left is still there: ${error.message}`);
+  });
   return async () => {
     ended.abort();
     await forgotten;
