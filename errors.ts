@@ -83,7 +83,7 @@ const CODES = {
   FENCED: {
     status: 409,
     meaning: "another owner has taken over",
-    remedy: "stop this work and acquire the lease again",
+    remedy: "stop this work, or wait until the other owner has ended",
   },
   DATA_DIR_LOCKED: {
     status: 503,

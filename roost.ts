@@ -33,6 +33,10 @@ const VERBS: Record<string, { about: string; load: () => Promise<Command> }> = {
     about: "train rankers on a data set and publish them as new versions",
     load: async () => (await import("./training/commands/train.ts")).trainCommand(),
   },
+  features: {
+    about: "build the feature state of this build on Redis, beside a running server of another",
+    load: async () => (await import("./features/commands/features.ts")).featuresCommand(),
+  },
   models: {
     about: "list, compare, promote, roll back and add versions of models",
     load: async () => (await import("./training/commands/models.ts")).modelsCommand(),

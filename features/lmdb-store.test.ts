@@ -47,6 +47,20 @@ test("vectors and position are there after closing and opening again", async () 
   expect(again.get("user", "absent")).toBeUndefined();
 });
 
+test("what the vectors take is told by entity, in whole pages", async () => {
+  const store = await LmdbFeatureStore.open(root);
+  const entries = Array.from({ length: 500 }, (_, i) => String(i));
+  await store.transaction(1, (state) => {
+    for (const key of entries) state.edit("post", key).fill(1);
+    state.edit("user", "1").fill(1);
+  });
+  const { post, user, topic } = store.usage();
+  expect([post.entities, user.entities, topic.entities]).toEqual([500, 1, 0]);
+  expect(post.bytes).toBeGreaterThan(500 * 8 * SLOTS.post);
+  expect(post.bytes).toBeLessThan(3 * 500 * 8 * SLOTS.post);
+  expect(topic.bytes).toBe(0);
+});
+
 test("closing waits for the transactions that still run", async () => {
   const store = await LmdbFeatureStore.open(root);
   void store.transaction(1, (state) => state.edit("user", "1").fill(1));

@@ -4,6 +4,7 @@ import { ENTITIES } from "./entities.ts";
 import { StagedState } from "./memory-store.ts";
 import { LAYOUT_HASH } from "./registry.ts";
 import type { FeatureStore } from "./store.ts";
+import type { EntityUsage, FeatureUsage } from "./usage.ts";
 
 /**
  * Vectors kept decoded in front of LMDB. At about 0.5 KB a vector this is at most some 150 MB; a cell that somebody holds
@@ -138,6 +139,17 @@ export class LmdbFeatureStore implements FeatureStore {
     this.#position = position;
   }
 
+  /** What the vectors take on disk, whole pages; told by LMDB without counting. */
+  usage(): FeatureUsage {
+    const usage: Partial<Record<Entity, EntityUsage>> = {};
+    for (const [entity, db] of this.#vectors) {
+      const stats = db.getStats() as TreeStats;
+      const pages = stats.treeBranchPageCount + stats.treeLeafPageCount + stats.overflowPages;
+      usage[entity] = { entities: stats.entryCount, bytes: pages * stats.pageSize };
+    }
+    return usage as FeatureUsage;
+  }
+
   /** Waits until everything committed is on disk. */
   async flushed(): Promise<void> {
     await this.#root.flushed;
@@ -160,6 +172,15 @@ export class LmdbFeatureStore implements FeatureStore {
     this.#cache.clear();
     this.#position = 0;
   }
+}
+
+/** Of what LMDB tells of a tree. */
+interface TreeStats {
+  readonly pageSize: number;
+  readonly treeBranchPageCount: number;
+  readonly treeLeafPageCount: number;
+  readonly overflowPages: number;
+  readonly entryCount: number;
 }
 
 /** LMDB refuses empty keys, and the token entity has one: every key gets a prefix. */

@@ -20,6 +20,7 @@ import type { ServerClock } from "./http/services.ts";
 import { closeGracefully } from "./http/shutdown.ts";
 import type { StartSession } from "./inference/start-session.ts";
 import type { KeptRanking } from "./kept-ranking.ts";
+import { featureMetrics } from "./metrics/feature-metrics.ts";
 import { createMetrics } from "./metrics/metrics.ts";
 import { INLINE_PARAMETERS, leaseAll, openModels, STAGES } from "./open-models.ts";
 import { openTowers } from "./open-towers.ts";
@@ -125,18 +126,11 @@ async function open(
   const dir = openDataDir(settings.dataDir, "own");
   opened.push(() => dir.close());
   let lost: RoostError | undefined;
-  const { log, live, source, timeline, fanOut, checkpoint, drain, close } = await openSpace(
-    settings,
-    dir,
-    time,
-    logger,
-    opened,
-    options.leaseTtlMs,
-    (error) => {
+  const { log, live, source, figures, timeline, fanOut, checkpoint, drain, close } =
+    await openSpace(settings, dir, time, logger, opened, options.leaseTtlMs, (error) => {
       lost = error;
       logger.fatal({ err: error }, "the feature state has another owner");
-    },
-  );
+    });
   opened.push(close);
   const clock = await openClock(settings, dir, time, log, opened);
   const startedMs = clock.nowMs();
@@ -153,6 +147,7 @@ async function open(
   await consumer.start((error) => logger.fatal({ err: error }, "the log consumer stopped"));
 
   const metrics = createMetrics();
+  featureMetrics(metrics.registry, figures);
   const delay = new RetrievalDelay(
     (step, seconds, postId) => {
       metrics.retrieval(step, seconds);

@@ -20,15 +20,17 @@ export interface HeldLease {
  * Acquires a lease and renews it in the background; undefined while another owner has it. Its end is reckoned from before
  * each call by this process' own clock, so that a slow answer or a halted process never believes longer than the store.
  * @param monotonicMs a clock that only goes on, as `performance.now`
+ * @param above a token that the lease's is to be greater than
  */
 export async function holdLease(
   leases: Leases,
   consumer: string,
   partition: number,
   monotonicMs: () => number,
+  above = 0,
 ): Promise<HeldLease | undefined> {
   let endsMs = monotonicMs() + leases.ttlMs;
-  const grant = await leases.acquire(consumer, partition);
+  const grant = await leases.acquire(consumer, partition, above);
   if (grant === undefined) return undefined;
   const { token } = grant;
   const lost = new AbortController();

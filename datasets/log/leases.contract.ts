@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Leases } from "./leases.ts";
 
-/** Two owners on one empty store, and a way to let time pass in it. */
+/** Two owners on one empty store, named a and b, and a way to let time pass in it. */
 export interface LeaseStore {
   readonly owners: readonly [Leases, Leases];
   pass(ms: number): Promise<void>;
@@ -68,6 +68,34 @@ export function leasesContract(name: string, ttlMs: number, open: () => Promise<
     await owners[0].commitPosition("c", 0, 5, 1);
     expect(await owners[1].position("c", 0)).toBe(5);
     await expect(owners[0].commitPosition("c", 0, 6, 7)).rejects.toMatchObject({ code: "FENCED" });
+  });
+
+  test(`${name}: whoever asks is told who has the lease, until it ends`, async () => {
+    const { owners, pass } = await open();
+    expect(await owners[0].holder("c", 0)).toBeUndefined();
+    await owners[1].acquire("c", 0);
+    const held = await owners[0].holder("c", 0);
+    expect(held).toMatchObject({ owner: "b" });
+    expect(held?.endsInMs).toBeLessThanOrEqual(ttlMs);
+    await pass(ttlMs * 0.3);
+    expect((await owners[0].holder("c", 0))?.endsInMs).toBeLessThan(held?.endsInMs as number);
+    expect(await owners[0].holder("c", 1)).toBeUndefined();
+    await owners[1].release("c", 0, 1);
+    expect(await owners[0].holder("c", 0)).toBeUndefined();
+    await owners[0].acquire("c", 0);
+    expect(await owners[1].holder("c", 0)).toMatchObject({ owner: "a" });
+    await pass(ttlMs * 1.2);
+    expect(await owners[1].holder("c", 0)).toBeUndefined();
+  });
+
+  test(`${name}: a token that the state tells of is exceeded, and later ones go on from there`, async () => {
+    const { owners } = await open();
+    expect(await owners[0].acquire("c", 0, 70)).toEqual({ token: 71 });
+    await owners[0].release("c", 0, 71);
+    expect(await owners[1].acquire("c", 0, 5)).toEqual({ token: 72 });
+    expect(await owners[1].renew("c", 0, 72)).toBe(true);
+    await owners[1].release("c", 0, 72);
+    expect(await owners[0].acquire("c", 0)).toEqual({ token: 73 });
   });
 
   test(`${name}: tokens only grow, and never two owners hold one lease, over many turns`, async () => {

@@ -12,14 +12,17 @@ import {
 import { holdLease } from "./held-lease.ts";
 import { leasesContract } from "./leases.contract.ts";
 import type { Leases } from "./leases.ts";
-import { memoryLeases } from "./memory-leases.ts";
+import { type MemoryLeaseStore, memoryLeases } from "./memory-leases.ts";
 import { redisLeases } from "./redis-leases.ts";
 
 leasesContract("memory", 1_000, async () => {
   let now = 0;
-  const leases = memoryLeases(1_000, () => now);
+  const store: MemoryLeaseStore = new Map();
   return {
-    owners: [leases, leases],
+    owners: [
+      memoryLeases(1_000, () => now, "a", store),
+      memoryLeases(1_000, () => now, "b", store),
+    ],
     pass: async (ms) => {
       now += ms;
     },

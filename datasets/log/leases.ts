@@ -6,14 +6,28 @@ export interface Grant {
   readonly token: number;
 }
 
+/** Whose grant has not ended. */
+export interface Holder {
+  readonly owner: string;
+  /** What is left of it; grows when it is renewed. */
+  readonly endsInMs: number;
+}
+
 /**
  * Leases on the partitions of consumers whose shared state has one writer, with the positions that those have committed.
  * All times are the store's own: a grant ends `ttlMs` after it was given or last renewed.
  */
 export interface Leases {
+  /** Tells who asks from every other that there ever was. */
+  readonly owner: string;
   readonly ttlMs: number;
-  /** Undefined while somebody's grant has not ended. */
-  acquire(consumer: string, partition: number): Promise<Grant | undefined>;
+  /**
+   * Undefined while somebody's grant has not ended.
+   * @param above a token that the grant's is to be greater than, where the guarded state tells of one that is not known here
+   */
+  acquire(consumer: string, partition: number, above?: number): Promise<Grant | undefined>;
+  /** Undefined while nobody's grant lasts. */
+  holder(consumer: string, partition: number): Promise<Holder | undefined>;
   /** Begins the time anew; false when the grant has ended, even if nobody else has the lease by now. */
   renew(consumer: string, partition: number, token: number): Promise<boolean>;
   /** Ends the grant, if it has not ended. */

@@ -14,8 +14,9 @@ const REPLICA_WAIT_MS = 500;
  */
 const ACQUIRE_SCRIPT = `
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-local token = redis.call('HINCRBY', KEYS[2], 'token', 1)
-redis.call('HSET', KEYS[2], 'owner', ARGV[1])
+local newest = tonumber(redis.call('HGET', KEYS[2], 'token') or '0')
+local token = math.max(newest, tonumber(ARGV[3])) + 1
+redis.call('HSET', KEYS[2], 'token', token, 'owner', ARGV[1])
 redis.call('SET', KEYS[1], token .. ' ' .. ARGV[1], 'PX', ARGV[2])
 return token
 `;
@@ -27,6 +28,7 @@ const RELEASE_SCRIPT = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 `;
+const HOLDER_SCRIPT = `return {redis.call('GET', KEYS[1]) or '', redis.call('PTTL', KEYS[1])}`;
 const COMMIT_SCRIPT = `
 local newest = redis.call('HMGET', KEYS[2], 'token', 'owner')
 if newest[1] ~= ARGV[1] or newest[2] ~= ARGV[2] then return tonumber(newest[1] or '0') end
@@ -75,9 +77,10 @@ export function redisLeases(
   };
 
   return {
+    owner,
     ttlMs,
-    async acquire(consumer, partition) {
-      const token = await run(ACQUIRE_SCRIPT, keysOf(consumer, partition), owner, ttlMs);
+    async acquire(consumer, partition, above = 0) {
+      const token = await run(ACQUIRE_SCRIPT, keysOf(consumer, partition), owner, ttlMs, above);
       if (token === 0) return undefined;
       if (await copied(consumer, partition, token)) return { token };
       await release(consumer, partition, token);
@@ -85,6 +88,13 @@ export function redisLeases(
     },
     renew,
     release,
+    async holder(consumer, partition) {
+      const [key] = keysOf(consumer, partition);
+      const [held, endsInMs] = (await client.eval(HOLDER_SCRIPT, 1, key).catch((error) => {
+        throw unavailable(key, error);
+      })) as [string, number];
+      return held === "" ? undefined : { owner: held.slice(held.indexOf(" ") + 1), endsInMs };
+    },
     async commitPosition(consumer, partition, seq, token) {
       const keys = keysOf(consumer, partition);
       const newest = await run(COMMIT_SCRIPT, keys, token, owner, seq);

@@ -40,6 +40,15 @@ export const segmentName = (firstSeq: number, lastSeq: number): string =>
  * @throws BAD_SEGMENT on a sidecar that is broken, newer than this code, without its file, or when a range is missing
  */
 export function listSegments(dir: string): SegmentInfo[] {
+  try {
+    return listed(dir);
+  } catch {
+    // A large directory is not read in one step: beside a roller a file may be missed that was renamed meanwhile.
+    return listed(dir);
+  }
+}
+
+function listed(dir: string): SegmentInfo[] {
   const names = new Set(entries(dir));
   const segments: SegmentInfo[] = [];
   for (const name of [...names].sort()) {

@@ -34,12 +34,15 @@ export class FeatureKeys {
   readonly layout: string;
   /** The batch that is or was last being applied; see `redo-record.ts`. */
   readonly redo: string;
+  /** The layout that was served last. */
+  readonly served: string;
 
   /** @param prefix of everything that this Roost keeps in Redis */
   constructor(prefix: string, layout = LAYOUT_HASH) {
     this.every = `${prefix}f:`;
     this.layout = `${this.every}${layout}:`;
     this.redo = `${this.layout}redo`;
+    this.served = `${prefix}served-layout`;
   }
 
   /** What the keys of an entity begin with. */
@@ -49,6 +52,16 @@ export class FeatureKeys {
 
   of(entity: Entity, key: string): string {
     return `${this.layout}${entity}:${TAGS[bucket(key)]}${escaped(key)}`;
+  }
+
+  /** Whose vector lies under a key of this layout. */
+  entityOf(redisKey: string): Entity {
+    return redisKey.slice(this.layout.length, redisKey.indexOf(":", this.layout.length)) as Entity;
+  }
+
+  /** The layout of a key of feature state. */
+  layoutOf(redisKey: string): string {
+    return redisKey.slice(this.every.length, redisKey.indexOf(":", this.every.length));
   }
 
   /** The entity's own key. */

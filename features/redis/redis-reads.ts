@@ -83,6 +83,7 @@ export class RedisFeatureReads {
       Object.fromEntries(READ_STATUSES.map((status) => [status, 0])),
     ]),
   ) as Readonly<Record<Entity, Record<ReadStatus, number>>>;
+  readonly #followers: ((loaded: LoadedFeatures) => void)[] = [];
   readonly #groups: RedisGroups;
   readonly #keys: FeatureKeys;
   readonly #now: () => number;
@@ -113,6 +114,11 @@ export class RedisFeatureReads {
     this.#between = new LRUCache({ max: most("user_author", 2) });
   }
 
+  /** Calls `follow` with what each request was given. */
+  onLoaded(follow: (loaded: LoadedFeatures) => void): void {
+    this.#followers.push(follow);
+  }
+
   /** What a `FeatureReader` looks at for these candidates. Never fails: see `degraded` of what it gives. */
   async load(request: FeatureLoad): Promise<LoadedFeatures> {
     const loaded = new LoadedFeatures(request.userId, request.postIds, this.#now());
@@ -133,6 +139,7 @@ export class RedisFeatureReads {
     for (const entity of ENTITIES)
       for (const status of READ_STATUSES)
         this.counts[entity][status] += loaded.counts[entity][status];
+    for (const follow of this.#followers) follow(loaded);
     return loaded;
   }
 

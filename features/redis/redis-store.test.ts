@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Leases } from "../../datasets/log/leases.ts";
+import { redisLeases } from "../../datasets/log/redis-leases.ts";
 import type { RedisConnection } from "../../datasets/storage/redis.ts";
 import {
   connectTest,
@@ -13,6 +15,7 @@ import { MemoryState } from "../memory-store.ts";
 import { LAYOUT_HASH, SLOTS } from "../registry.ts";
 import { smallWorld } from "../small-world.fixture.ts";
 import { storeContract } from "../store.contract.ts";
+import { layoutLease } from "./layout-lease.ts";
 import { RedisFeatureStore, type RedisStoreOptions } from "./redis-store.ts";
 import { removeOtherLayouts } from "./removal.ts";
 import { contentsInMemory, contentsOf } from "./stored-features.fixture.ts";
@@ -133,7 +136,7 @@ describe.skipIf(REDIS_MISSING)("on one server (needs redis-server)", () => {
     expect((await open(at, { token: 2 })).position).toBe(0);
   });
 
-  test("a store that is dropped is empty, at 0, and for its owner alone; other layouts go by themselves", async () => {
+  test("a store that is dropped is empty, at 0, and for its owner alone; other layouts go by themselves, unless somebody writes them", async () => {
     const at = space();
     const old = await open(at, { layout: "0123456789abcdef" });
     await old.transaction(7, (state) => state.edit("user", "1").fill(1));
@@ -148,8 +151,19 @@ describe.skipIf(REDIS_MISSING)("on one server (needs redis-server)", () => {
       state.edit("user", "2").fill(2);
     });
     expect([...(await contentsOf(at, 6)).keys()]).toEqual(["user 2"]);
-    expect(await removeOtherLayouts(at)).toBe(2);
-    const left = await at.client.keys(`${at.target.prefix}*`);
+    const [mine, theirs] = ["a", "b"].map((owner) => redisLeases(at, { owner })) as [
+      Leases,
+      Leases,
+    ];
+    const removal = { leases: mine, monotonicMs: () => performance.now() };
+    const token = (await theirs.acquire(layoutLease("0123456789abcdef"), 0))?.token as number;
+    expect(await removeOtherLayouts(at, removal)).toEqual({
+      removed: 0,
+      written: ["0123456789abcdef"],
+    });
+    await theirs.release(layoutLease("0123456789abcdef"), 0, token);
+    expect(await removeOtherLayouts(at, removal)).toEqual({ removed: 2, written: [] });
+    const left = await at.client.keys(`${at.target.prefix}f:*`);
     expect(left.every((key) => key.includes(LAYOUT_HASH))).toBe(true);
     expect(left.length).toBe(2);
   });

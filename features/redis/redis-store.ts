@@ -9,11 +9,14 @@ import type { StagedState } from "../memory-store.ts";
 import { SLOTS } from "../registry.ts";
 import type { FeatureStore } from "../store.ts";
 import { FeatureKeys } from "./feature-keys.ts";
+import { type Batches, fillLayout, type PackedState } from "./fill-layout.ts";
+import { packBatches } from "./packed-batches.ts";
 import { HEADER_BYTES, packValue, retoken, unpackValue } from "./packed-value.ts";
 import {
   decodeRedo,
   encodeDropping,
   encodeRedo,
+  type Filling,
   type Redo,
   type RedoEntry,
 } from "./redo-record.ts";
@@ -34,6 +37,8 @@ export interface RedisStoreOptions {
   readonly replicas?: number;
   /** Layout of the keys; another than the registry's only where that is tested. */
   readonly layout?: string;
+  /** The state whose interrupted `fill` is gone on with; what remains of any other is dropped. */
+  readonly filling?: string;
 }
 
 /** What a writer touches again and again: viewers, authors and topics of the last minutes. */
@@ -41,8 +46,6 @@ const CACHE_ENTRIES = 200_000;
 /** About half a minute: a master's death and its replica's promotion take some seconds. */
 const ATTEMPTS = 40;
 const MOST_PAUSE_MS = 1_000;
-/** Vectors of some 0.5 KB that are on their way at once when a whole state is written. */
-const REPLACED_AT_ONCE = 4_000;
 /** A deleted vector's header keeps out what an older owner still has on its way; none is on its way that long. */
 const DELETED_FOR_MS = 3_600_000;
 
@@ -64,6 +67,8 @@ export class RedisFeatureStore implements FeatureStore {
   #tail: Promise<unknown> = Promise.resolve();
   #position = 0;
   #closing = false;
+  /** How far the state of `filling` was written by an owner before. */
+  #filling: Filling | undefined;
   /** Why nothing is written any more: it is not known what of the last batch is in Redis. */
   #stopped: unknown;
 
@@ -90,7 +95,9 @@ export class RedisFeatureStore implements FeatureStore {
     const record = await this.#one(this.#keys.redo, CLAIM, [empty]);
     if (!Buffer.isBuffer(record)) throw fenced(token);
     const redo = decodeRedo(record);
-    if (redo.dropping) await this.#drop();
+    if (redo.filling !== undefined && redo.filling.id === this.#options.filling)
+      this.#filling = redo.filling;
+    else if (redo.dropping) await this.#drop();
     else await this.#apply(this.#own(redo).entries);
     this.#position = redo.dropping ? 0 : redo.header.position;
   }
@@ -133,10 +140,7 @@ export class RedisFeatureStore implements FeatureStore {
       }
     const record = encodeRedo(entries, header);
     try {
-      await this.#insist(async () => {
-        const answer = await this.#one(this.#keys.redo, SET_REDO, [record]);
-        if (answer !== 1) throw fenced(this.#options.token);
-      });
+      await this.#put(record);
       await this.#insist(() => this.#apply(entries));
     } catch (error) {
       this.#stopped = error;
@@ -196,11 +200,8 @@ export class RedisFeatureStore implements FeatureStore {
       if (this.#stopped !== undefined) throw this.#stopped;
       const record = encodeDropping(this.#header(this.#position));
       try {
-        await this.#insist(async () => {
-          const answer = await this.#one(this.#keys.redo, SET_REDO, [record]);
-          if (answer !== 1) throw fenced(this.#options.token);
-          await this.#drop();
-        });
+        await this.#put(record);
+        await this.#insist(() => this.#drop());
       } catch (error) {
         this.#stopped = error;
         throw error;
@@ -210,41 +211,46 @@ export class RedisFeatureStore implements FeatureStore {
     return done;
   }
 
-  /**
-   * Puts a whole state in place of what is stored. The position is written last: what is interrupted is dropped by the next
-   * opening, and is to be put in place again.
-   * @param onProgress told how many vectors are written
-   */
+  /** Puts a whole state in place of what is stored; what is interrupted is dropped by the next opening. */
   async replaceAll(
     position: number,
     entries: Iterable<readonly [Entity, string, Float64Array]>,
-    onProgress: (written: number) => void = () => {},
   ): Promise<void> {
-    await this.drop();
+    await this.#replace(position, packBatches(entries, this.#keys, this.#header(position)));
+  }
+
+  /**
+   * Puts a whole state in place of what is stored. The position is written last: what is interrupted is gone on with by an
+   * opening that names this state in `filling`, and dropped by every other.
+   * @param onProgress told how many vectors are there; what it throws ends the filling
+   * @returns how many of them this call wrote
+   */
+  fill(
+    { id, position, batches }: PackedState,
+    onProgress: (written: number) => void = () => {},
+  ): Promise<number> {
+    return this.#replace(position, batches(), { id, onProgress });
+  }
+
+  async #replace(
+    position: number,
+    batches: Batches,
+    kept?: { readonly id: string; readonly onProgress: (written: number) => void },
+  ): Promise<number> {
+    const there = kept !== undefined && this.#filling?.id === kept.id ? this.#filling.written : 0;
+    this.#filling = undefined;
+    if (there === 0) await this.drop();
     const done = this.#tail.then(async () => {
-      const header = this.#header(position);
-      const put = (record: Buffer): Promise<void> =>
-        this.#insist(async () => {
-          if ((await this.#one(this.#keys.redo, SET_REDO, [record])) !== 1)
-            throw fenced(this.#options.token);
-        });
-      await put(encodeDropping(header));
-      let written = 0;
-      let batch: RedoEntry[] = [];
-      const write = async (): Promise<void> => {
-        const full = batch;
-        batch = [];
-        await this.#insist(() => this.#apply(full));
-        written += full.length;
-        onProgress(written);
-      };
-      for (const [entity, key, vector] of entries) {
-        batch.push({ key: this.#keys.of(entity, key), value: packValue(vector, header) });
-        if (batch.length === REPLACED_AT_ONCE) await write();
-      }
-      await write();
-      await put(encodeRedo([], header));
+      if (this.#stopped !== undefined) throw this.#stopped;
+      const written = await fillLayout(batches, {
+        header: this.#header(position),
+        there,
+        ...kept,
+        put: (record) => this.#put(record),
+        apply: (batch) => this.#insist(() => this.#apply(batch)),
+      });
       this.#position = position;
+      return written;
     });
     this.#tail = done.catch((error: unknown) => {
       this.#stopped = error;
@@ -258,6 +264,13 @@ export class RedisFeatureStore implements FeatureStore {
     await this.#one(this.#keys.redo, SET_REDO, [encodeRedo([], this.#header(0))]);
     this.#cache.clear();
     this.#position = 0;
+  }
+
+  #put(record: Buffer): Promise<void> {
+    return this.#insist(async () => {
+      const answer = await this.#one(this.#keys.redo, SET_REDO, [record]);
+      if (answer !== 1) throw fenced(this.#options.token);
+    });
   }
 
   async #one(

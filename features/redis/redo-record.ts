@@ -35,17 +35,32 @@ export function encodeRedo(entries: readonly RedoEntry[], header: PackedHeader):
 const FORM_BATCH = 16;
 const FORM_DROPPING = 17;
 
-/** Stands in the record's place while the whole layout is being removed. */
-export function encodeDropping(header: PackedHeader): Buffer {
-  const record = Buffer.allocUnsafe(HEADER_BYTES);
+/** How far a whole state has been written that takes the layout's place. */
+export interface Filling {
+  /** Which state: its checksum, 64 hex digits. */
+  readonly id: string;
+  /** Vectors of it that are there, in its order. */
+  readonly written: number;
+}
+
+/** Stands in the record's place while the whole layout is being removed, or filled after that. */
+export function encodeDropping(header: PackedHeader, filling?: Filling): Buffer {
+  const record = Buffer.alloc(HEADER_BYTES + (filling === undefined ? 0 : FILLING_BYTES));
   writeHeader(record, FORM_DROPPING, header);
+  if (filling !== undefined) {
+    record.writeUIntLE(filling.written, HEADER_BYTES, 6);
+    record.write(filling.id, HEADER_BYTES + 6, "hex");
+  }
   return record;
 }
+const FILLING_BYTES = 6 + 32;
 
 export interface Redo {
   readonly header: PackedHeader;
-  /** A removal of everything was begun and is to be finished. */
+  /** What is there is no state: its removal or replacement was begun. */
   readonly dropping: boolean;
+  /** How far the replacement came. */
+  readonly filling?: Filling;
   readonly entries: readonly RedoEntry[];
 }
 
@@ -55,6 +70,13 @@ export function decodeRedo(record: Buffer): Redo {
   const form = record[1];
   if (header === undefined || (form !== FORM_BATCH && form !== FORM_DROPPING))
     throw new RangeError("no record of a batch");
+  if (form === FORM_DROPPING) {
+    const filling = record.length === HEADER_BYTES + FILLING_BYTES && {
+      id: record.toString("hex", HEADER_BYTES + 6),
+      written: record.readUIntLE(HEADER_BYTES, 6),
+    };
+    return { header, dropping: true, ...(filling && { filling }), entries: [] };
+  }
   const entries: RedoEntry[] = [];
   let at = HEADER_BYTES;
   const take = (): Buffer => {
@@ -64,5 +86,5 @@ export function decodeRedo(record: Buffer): Redo {
     return record.subarray(at - length, at);
   };
   while (at < record.length) entries.push({ key: take().toString(), value: take() });
-  return { header, dropping: form === FORM_DROPPING, entries };
+  return { header, dropping: false, entries };
 }

@@ -101,6 +101,9 @@ beforeAll(async () => {
     mkdirSync(join(dir, name));
     writeFileSync(join(dir, name, "ids"), `${user} 1\n`);
   }
+  // As a build to come makes its feature state ready, and as it was killed at that.
+  for (const name of ["features.materializing", "features.materializing.partial"])
+    writeFileSync(join(dir, name), user);
   foundBefore = filesWith(dir, user);
   const ended = await roost(["erase", "--user", user, "--data-dir", dir, "--json"]);
   expect(ended.code, ended.stderr).toBe(0);

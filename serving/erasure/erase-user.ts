@@ -20,6 +20,7 @@ import type { DataDir } from "../../datasets/storage/data-dir.ts";
 import { openLmdb } from "../../datasets/storage/lmdb.ts";
 import { commitReplacement, replacementDir } from "../../datasets/storage/replacement.ts";
 import { lmdbStickyStore } from "../../experiments/assignment/lmdb-sticky-store.ts";
+import { partialOf, STATE_FILE } from "../../features/redis/state-file.ts";
 import type { ErasedOnRedis, RedisSpace } from "./redis-space.ts";
 import type { OnStep } from "./steps.ts";
 import { UNFINISHED } from "./unfinished.ts";
@@ -142,6 +143,8 @@ export async function eraseUser(
     removed: [
       "state",
       "broadcast.snapshot",
+      STATE_FILE,
+      partialOf(STATE_FILE),
       "vectors",
       "vectors.refused",
       "log/lock.mdb",

@@ -1,6 +1,7 @@
 import { removeTimelines } from "../../candidates/timelines/removal.ts";
 import { eventIdKeysOf } from "../../datasets/log/erase-event-ids.ts";
 import { openRedisEventLog } from "../../datasets/log/redis-event-log.ts";
+import { redisLeases } from "../../datasets/log/redis-leases.ts";
 import { SegmentRoller } from "../../datasets/log/roller.ts";
 import { listSegments } from "../../datasets/log/segment-files.ts";
 import type { DataDir } from "../../datasets/storage/data-dir.ts";
@@ -11,7 +12,7 @@ import {
   rewriteOnDisk,
 } from "../../datasets/storage/redis-disk.ts";
 import { scanKeys } from "../../datasets/storage/redis-scan.ts";
-import type { RoostError } from "../../errors.ts";
+import { RoostError } from "../../errors.ts";
 import { FeatureKeys } from "../../features/redis/feature-keys.ts";
 import { RedisFeatureStore } from "../../features/redis/redis-store.ts";
 import { removeOtherLayouts } from "../../features/redis/removal.ts";
@@ -76,7 +77,6 @@ export async function holdRedisSpace(
   let lost: RoostError | undefined;
   const lease = await holdState({
     ...options,
-    onNotice: () => {},
     onLost: (error) => {
       lost = error;
     },
@@ -106,7 +106,7 @@ export async function holdRedisSpace(
         // By the store, which keeps its token: what an older owner still has on its way is refused.
         await store.drop();
         await store.close();
-        await removeOtherLayouts(connection);
+        await removeEveryOtherLayout(options);
         const after = (await scanKeys(client, every)).size;
         onStep("removing timelines from Redis");
         const timelines = await removeTimelines(connection);
@@ -134,6 +134,25 @@ export async function holdRedisSpace(
     await release();
     throw error;
   }
+}
+
+/** @throws FENCED when somebody makes another layout ready from the log as it was */
+async function removeEveryOtherLayout({
+  connection,
+  owner,
+  leaseTtlMs,
+}: RedisSpaceOptions): Promise<void> {
+  const leases = redisLeases(connection, {
+    owner,
+    ...(leaseTtlMs !== undefined && { ttlMs: leaseTtlMs }),
+  });
+  const monotonicMs = (): number => performance.now();
+  const { written } = await removeOtherLayouts(connection, { leases, monotonicMs });
+  if (written.length > 0)
+    throw new RoostError(
+      "FENCED",
+      `feature state of layout ${written.join(", ")} is being made: wait for its end, then erase`,
+    );
 }
 
 /** Empties the stream into segments. Returns where it began. */

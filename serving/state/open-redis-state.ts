@@ -4,7 +4,8 @@ import { FAN_OUT, FanOut } from "../../candidates/timelines/fan-out.ts";
 import { FanOutLoad } from "../../candidates/timelines/fan-out-load.ts";
 import { RedisTimelines } from "../../candidates/timelines/redis-timelines.ts";
 import { TimelineReader } from "../../candidates/timelines/timeline-reader.ts";
-import { type HeldLease, holdLease } from "../../datasets/log/held-lease.ts";
+import { type KeptLease, keepLease } from "../../datasets/log/kept-lease.ts";
+import type { Leases } from "../../datasets/log/leases.ts";
 import { openLmdbEventLog } from "../../datasets/log/lmdb-event-log.ts";
 import { openRedisEventLog, type RedisEventLog } from "../../datasets/log/redis-event-log.ts";
 import { redisLeases } from "../../datasets/log/redis-leases.ts";
@@ -14,9 +15,14 @@ import type { DataDir } from "../../datasets/storage/data-dir.ts";
 import { openLmdb } from "../../datasets/storage/lmdb.ts";
 import type { RedisConnection } from "../../datasets/storage/redis.ts";
 import { RoostError } from "../../errors.ts";
+import { FeatureKeys } from "../../features/redis/feature-keys.ts";
+import { measureUsage } from "../../features/redis/feature-usage.ts";
+import { holdLayout, SERVER_LEASE } from "../../features/redis/layout-lease.ts";
 import { RedisFeatureReads } from "../../features/redis/redis-reads.ts";
 import { RedisFeatureStore } from "../../features/redis/redis-store.ts";
 import { removeOtherLayouts } from "../../features/redis/removal.ts";
+import { watchUsage } from "../../features/redis/usage-watch.ts";
+import { LAYOUT_HASH } from "../../features/registry.ts";
 import { closeInTurn } from "../close-in-turn.ts";
 import { finishErasure } from "../erasure/finish-erasure.ts";
 import type { ReadTimeline } from "../following-timeline.ts";
@@ -43,15 +49,11 @@ export interface RedisStateOptions {
   readonly leaseTtlMs?: number;
 }
 
-/** The consumer whose lease the feature state's one writer holds. */
-const FEATURES = "features";
 export const LOG_PARTITION = 0;
 /** Rolled at least hourly; so many unrolled ones are a stuck roller and half a gigabyte. */
 const MOST_UNROLLED = 2_000_000;
 /** Time that deliveries get when a server ends. */
 const MOST_SETTLING_MS = 5_000;
-/** How often a lease that another process may have is looked at. */
-const LOOK_MS = 250;
 
 /**
  * Opens a space whose log and feature state are on Redis; segments, counts and snapshots stay in the data directory. What
@@ -88,7 +90,10 @@ export async function openRedisState(
     closers.push(() => root.close());
     const counts = new PostCounts(root);
     const broadcast = await upToDate(dir, log, features, counts, options);
+    closers.push(forgetOtherLayouts(options));
     const reads = new RedisFeatureReads(connection, wallMs);
+    const usage = watchUsage((signal) => measureUsage(connection, { signal }));
+    closers.push(() => usage.close());
     const { fanOut, timeline } = await openTimelines(connection, broadcast, log.lastSeq(), options);
     const save = checkpointer(broadcast, snapshotPath(dir));
     // A snapshot that is ahead of fan-out would leave deletions that nobody delivers: the one before is kept then.
@@ -108,6 +113,7 @@ export async function openRedisState(
         get: (entity, key) => features.get(entity, key),
         load: (wanted) => reads.load(wanted),
       },
+      figures: { usage: () => usage.latest(), reads },
       checkpoint,
       drain: async () => {
         await Promise.race([fanOut.settled(), delay(MOST_SETTLING_MS, undefined, { ref: false })]);
@@ -147,7 +153,7 @@ async function upToDate(
   log: RedisEventLog,
   features: RedisFeatureStore,
   counts: PostCounts,
-  { connection, onNotice }: RedisStateOptions,
+  { onNotice }: RedisStateOptions,
 ): Promise<BroadcastState> {
   const last = log.lastSeq();
   const foreign = (position: number): boolean => position > last || (position === 0 && last > 0);
@@ -160,8 +166,6 @@ async function upToDate(
   if (Object.keys(rebuilt).length === 0) return broadcast;
   onNotice(`${Object.keys(rebuilt).join(" and ")} are built from the log`);
   const fresh = await rebuild({ segments: dir.segments, log }, rebuilt);
-  // Of an earlier build, most likely: the lease says that no other process reads it.
-  if (rebuilt.features !== undefined) await removeOtherLayouts(connection);
   return broadcast.position > 0 ? broadcast : fresh;
 }
 
@@ -202,53 +206,75 @@ const pick = ({ posts, graph, pulled, activity }: BroadcastState) => ({
   activity,
 });
 
-/** Holds the lease of the feature state's one writer until it is released or somebody else has it. */
-export async function holdState({
-  connection,
-  owner,
-  onLost,
-  leaseTtlMs,
-}: RedisStateOptions): Promise<{ readonly token: number; release(): Promise<void> }> {
-  const leases = redisLeases(connection, {
-    owner,
-    ...(leaseTtlMs !== undefined && { ttlMs: leaseTtlMs }),
-  });
-  const acquire = () => holdLease(leases, FEATURES, LOG_PARTITION, () => performance.now());
-  const until = performance.now() + 2 * leases.ttlMs;
-  let lease = await acquire();
-  // The process before may have been killed: its lease ends by itself.
-  while (lease === undefined && performance.now() < until) {
-    await delay(LOOK_MS);
-    lease = await acquire();
+const monotonicMs = (): number => performance.now();
+
+type LeaseOptions = Pick<RedisStateOptions, "connection" | "owner" | "onLost" | "leaseTtlMs">;
+
+const leasesOf = ({ connection, owner, leaseTtlMs }: Omit<LeaseOptions, "onLost">): Leases =>
+  redisLeases(connection, { owner, ...(leaseTtlMs !== undefined && { ttlMs: leaseTtlMs }) });
+
+/** What the one server of a prefix holds: its own lease, and the one to write this layout's state. */
+export async function holdState(options: LeaseOptions): Promise<KeptLease> {
+  const server = await holdPrefix(options);
+  try {
+    const { connection, owner, onLost, leaseTtlMs } = options;
+    const layout = await holdLayout(connection, {
+      owner,
+      monotonicMs,
+      onLost,
+      ...(leaseTtlMs !== undefined && { ttlMs: leaseTtlMs }),
+    });
+    return {
+      token: layout.token,
+      release: async () => {
+        await layout.release();
+        await server.release();
+      },
+    };
+  } catch (error) {
+    await server.release();
+    throw error;
   }
-  if (lease === undefined)
-    throw new RoostError(
-      "FENCED",
-      `another process writes the feature state under the prefix ${connection.target.prefix}`,
-    );
-  const { token } = lease;
-  let released = false;
-  // It runs out while Redis is gone. Whoever had it meanwhile has claimed the state, which then refuses our token.
-  const takeAgain = async (): Promise<void> => {
-    while (!released) {
-      const again = await acquire().catch(() => null);
-      if (released) return void again?.release().catch(() => {});
-      if (again === undefined)
-        return onLost(new RoostError("FENCED", "another process has the feature state by now"));
-      if (again !== null) return watch(again);
-      await delay(LOOK_MS);
-    }
+}
+
+/** Holds the lease of the prefix' one server until it is released or somebody else has it. */
+async function holdPrefix(options: LeaseOptions): Promise<KeptLease> {
+  const leases = leasesOf(options);
+  const lease = await keepLease(leases, SERVER_LEASE, LOG_PARTITION, {
+    // The process before may have been killed.
+    patienceMs: 2 * leases.ttlMs,
+    monotonicMs,
+    onLost: options.onLost,
+  });
+  if (lease !== undefined) return lease;
+  throw new RoostError(
+    "FENCED",
+    `another process writes the feature state under the prefix ${options.connection.target.prefix}`,
+  );
+}
+
+/**
+ * Removes, in the background, what builds before this one left, once this layout is served for the first time: a server that
+ * merely starts again leaves alone what is being made ready for the next build.
+ * @returns ends it
+ */
+function forgetOtherLayouts(options: RedisStateOptions): () => Promise<void> {
+  const { connection, onNotice } = options;
+  const { client, target } = connection;
+  const { served } = new FeatureKeys(target.prefix);
+  const ended = new AbortController();
+  const forget = async (): Promise<void> => {
+    if ((await client.get(served)) === LAYOUT_HASH) return;
+    const { signal } = ended;
+    await removeOtherLayouts(connection, { leases: leasesOf(options), monotonicMs, signal });
+    await client.set(served, LAYOUT_HASH);
   };
-  const watch = (held: HeldLease): void => {
-    lease = held;
-    held.lost.addEventListener("abort", () => void takeAgain(), { once: true });
-  };
-  watch(lease);
-  return {
-    token,
-    release: async () => {
-      released = true;
-      await lease?.release().catch(() => {});
-    },
+  const forgotten = forget().catch((error: Error) => {
+    if (!ended.signal.aborted)
+      onNotice(`what earlier builds left is still there: ${error.message}`);
+  });
+  return async () => {
+    ended.abort();
+    await forgotten;
   };
 }

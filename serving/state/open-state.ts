@@ -10,6 +10,7 @@ import { openLmdb } from "../../datasets/storage/lmdb.ts";
 import { LmdbFeatureStore } from "../../features/lmdb-store.ts";
 import type { ReadTimeline } from "../following-timeline.ts";
 import type { FeatureSource } from "../hydrators/features.ts";
+import type { FeatureFigures } from "../metrics/feature-metrics.ts";
 import { BroadcastState, LiveState } from "./live-state.ts";
 import { PostCounts } from "./post-counts.ts";
 import { rebuild } from "./rebuild.ts";
@@ -22,6 +23,8 @@ export interface OpenState {
   readonly live: LiveState;
   /** Where requests read features. */
   readonly source: FeatureSource;
+  /** What feature state takes, and how it is read. */
+  readonly figures: FeatureFigures;
   readonly timeline: ReadTimeline;
   /** Stored timelines and how fan-out to them does, where there are any. */
   readonly fanOut?: FanOut;
@@ -61,6 +64,7 @@ export async function openState(
       log,
       live: new LiveState(broadcast, features, counts),
       source: features,
+      figures: { usage: () => features.usage() },
       timeline: async (userId, request) => ({
         ...followingPosts(userId, request, broadcast),
         supplemented: false,

@@ -1,0 +1,95 @@
+import type { LoggedEvent } from "../../datasets/events.ts";
+import type { EventLog } from "../../datasets/log/event-log.ts";
+import { readLog } from "../../datasets/log/reader.ts";
+import { applyEvent } from "../engine.ts";
+import { MemoryState } from "../memory-store.ts";
+import { SLOTS } from "../registry.ts";
+import type { FeatureKeys } from "./feature-keys.ts";
+import type { LogMark } from "./log-mark.ts";
+import { packBatches } from "./packed-batches.ts";
+import { unpackValue } from "./packed-value.ts";
+import { readStateFile, type StateFacts, type StateFile, writeStateFile } from "./state-file.ts";
+
+export interface ReplayOptions {
+  readonly places: { readonly segments: string; readonly log: EventLog };
+  readonly keys: FeatureKeys;
+  /** Where state is kept while it is made, and then whole. */
+  readonly path: string;
+  /** What is told of a run that begins: nothing is applied yet. */
+  readonly begin: StateFacts;
+  /** A file that an earlier run with the same `begin` left. */
+  readonly resumed: StateFile | undefined;
+  readonly monotonicMs: () => number;
+  /** Least time between two saves; they take at most a tenth of the time in any case. */
+  readonly saveEveryMs: number;
+  /** The work is to end: what is there is saved and the reason thrown. */
+  readonly signal: AbortSignal;
+  readonly onProgress: (events: number, of: number) => void;
+}
+
+const SAVING_SHARE = 0.1;
+
+/**
+ * Replays a log up to a fixed record, in (time, seq) order, into a file of state. What an earlier run saved is gone on
+ * from: a killed run and its next give the same bytes as one that was left alone.
+ */
+export async function replayToFile(options: ReplayOptions): Promise<StateFile> {
+  const { places, keys, path, begin, resumed, monotonicMs, signal, onProgress } = options;
+  let { cursor, events } = resumed?.facts ?? begin;
+  if (resumed !== undefined && cursor === null) return resumed;
+  const state = resumed === undefined ? new MemoryState() : await unpacked(resumed, keys);
+  const save = async (at: StateFacts["cursor"]): Promise<void> => {
+    let vectors = 0;
+    for (const _ of state.entries()) vectors++;
+    const { up_to: position } = begin.log;
+    const header = { token: 0, position, timeMs: begin.time_ms };
+    const facts = { ...begin, cursor: at, events, vectors };
+    await writeStateFile(path, facts, packBatches(state.entries(), keys, header));
+  };
+  let savedMs = monotonicMs();
+  let everyMs = options.saveEveryMs;
+  for await (const batch of eventsAfter(places, begin.log, cursor)) {
+    for (const event of batch) applyEvent(state, event);
+    const { time_ms, seq } = batch.at(-1) as LoggedEvent;
+    cursor = { time_ms, seq };
+    events += batch.length;
+    onProgress(events, begin.log.up_to);
+    const startedMs = monotonicMs();
+    if (!signal.aborted && startedMs - savedMs < everyMs) continue;
+    await save(cursor);
+    signal.throwIfAborted();
+    savedMs = monotonicMs();
+    everyMs = Math.max(options.saveEveryMs, (savedMs - startedMs) / SAVING_SHARE);
+  }
+  await save(null);
+  signal.throwIfAborted();
+  return (await readStateFile(path)) as StateFile;
+}
+
+/** Events up to the mark that come after the cursor. */
+async function* eventsAfter(
+  places: ReplayOptions["places"],
+  { up_to: toSeq }: LogMark,
+  cursor: StateFacts["cursor"],
+): AsyncGenerator<LoggedEvent[]> {
+  if (cursor === null) {
+    yield* readLog(places, { order: "time", toSeq });
+    return;
+  }
+  const { time_ms, seq } = cursor;
+  for await (const batch of readLog(places, { order: "time", toSeq, fromMs: time_ms })) {
+    const later = batch.filter((event) => event.time_ms > time_ms || event.seq > seq);
+    if (later.length > 0) yield later;
+  }
+}
+
+async function unpacked({ batches }: StateFile, keys: FeatureKeys): Promise<MemoryState> {
+  const state = new MemoryState();
+  for await (const batch of batches())
+    for (const { key, value } of batch) {
+      const entity = keys.entityOf(key);
+      const vector = unpackValue(value, SLOTS[entity]);
+      if (vector !== undefined) state.set(entity, keys.keyOf(entity, key), vector);
+    }
+  return state;
+}
