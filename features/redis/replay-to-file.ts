@@ -5,7 +5,6 @@ import { applyEvent } from "../engine.ts";
 import { MemoryState } from "../memory-store.ts";
 import { SLOTS } from "../registry.ts";
 import type { FeatureKeys } from "./feature-keys.ts";
-import type { LogMark } from "./log-mark.ts";
 import { packBatches } from "./packed-batches.ts";
 import { unpackValue } from "./packed-value.ts";
 import { readStateFile, type StateFacts, type StateFile, writeStateFile } from "./state-file.ts";
@@ -30,8 +29,8 @@ export interface ReplayOptions {
 const SAVING_SHARE = 0.1;
 
 /**
- * Replays a log up to a fixed record, in (time, seq) order, into a file of state. What an earlier run saved is gone on
- * from: a killed run and its next give the same bytes as one that was left alone.
+ * Replays a log up to a fixed record, in the order of arrival as consumers had it, into a file of state. What an earlier run
+ * saved is gone on from: a killed run and its next give the same bytes as one that was left alone.
  */
 export async function replayToFile(options: ReplayOptions): Promise<StateFile> {
   const { places, keys, path, begin, resumed, monotonicMs, signal, onProgress } = options;
@@ -48,10 +47,10 @@ export async function replayToFile(options: ReplayOptions): Promise<StateFile> {
   };
   let savedMs = monotonicMs();
   let everyMs = options.saveEveryMs;
-  for await (const batch of eventsAfter(places, begin.log, cursor)) {
+  const range = { fromSeq: (cursor ?? 0) + 1, toSeq: begin.log.up_to };
+  for await (const batch of readLog(places, { order: "seq", ...range })) {
     for (const event of batch) applyEvent(state, event);
-    const { time_ms, seq } = batch.at(-1) as LoggedEvent;
-    cursor = { time_ms, seq };
+    cursor = (batch.at(-1) as LoggedEvent).seq;
     events += batch.length;
     onProgress(events, begin.log.up_to);
     const startedMs = monotonicMs();
@@ -64,23 +63,6 @@ export async function replayToFile(options: ReplayOptions): Promise<StateFile> {
   await save(null);
   signal.throwIfAborted();
   return (await readStateFile(path)) as StateFile;
-}
-
-/** Events up to the mark that come after the cursor. */
-async function* eventsAfter(
-  places: ReplayOptions["places"],
-  { up_to: toSeq }: LogMark,
-  cursor: StateFacts["cursor"],
-): AsyncGenerator<LoggedEvent[]> {
-  if (cursor === null) {
-    yield* readLog(places, { order: "time", toSeq });
-    return;
-  }
-  const { time_ms, seq } = cursor;
-  for await (const batch of readLog(places, { order: "time", toSeq, fromMs: time_ms })) {
-    const later = batch.filter((event) => event.time_ms > time_ms || event.seq > seq);
-    if (later.length > 0) yield later;
-  }
 }
 
 async function unpacked({ batches }: StateFile, keys: FeatureKeys): Promise<MemoryState> {

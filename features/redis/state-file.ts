@@ -28,8 +28,8 @@ const StateFacts = z.strictObject({
   }),
   /** Wall clock of the run's beginning: the time of every value. */
   time_ms: z.int().min(0),
-  /** The last event applied in order of (time, seq); null when all up to `log.up_to` are. */
-  cursor: z.strictObject({ time_ms: z.number(), seq: z.int() }).nullable(),
+  /** The last event applied; null when all up to `log.up_to` are. */
+  cursor: z.int().nullable(),
   /** Events applied. */
   events: z.int().min(0),
   vectors: z.int().min(0),
