@@ -103,4 +103,38 @@ describe.skipIf(REDIS_MISSING)("on Redis (needs redis-server)", () => {
       )
       .toEqual([]);
   });
+
+  test("with redisDown: spool events are taken while Redis is gone, and show in their order, once, when it is back", async () => {
+    const redis = await startRedis({ durable: true });
+    finallyDo(() => redis.stop());
+    const dir = await freshSpace();
+    const settings = { redisUrl: redis.url, redisDown: "spool" as const };
+    const server = await testServer({ dir, settings });
+    const [user_id] = viewersOf(server) as [string];
+    const author_id = [...server.parts.graph.following(user_id)][0] as string;
+    const post = (n: number) => ({
+      type: "post_created",
+      post_id: `999999999999999999${n}`,
+      author_id,
+      text: "aside",
+    });
+    await redis.kill();
+    for (const n of [1, 2, 3])
+      expect(await server.post("/v1/events", [post(n)])).toMatchObject({
+        status: 200,
+        body: { results: [{ status: "accepted" }] },
+      });
+    const waiting = async (): Promise<number> =>
+      Number(
+        /^roost_spooled_events (\d+)/m.exec((await server.app.server.inject("/metrics")).body)?.[1],
+      );
+    expect(await waiting()).toBeGreaterThanOrEqual(3);
+    await redis.restart();
+    await expect.poll(waiting, { timeout: 20_000 }).toBe(0);
+    await server.caughtUp();
+    const created = (await server.recordsOf("post_created")).map(({ post_id }) => post_id);
+    expect(created.filter((id) => id.startsWith("999999999999999999"))).toEqual(
+      [1, 2, 3].map((n) => post(n).post_id),
+    );
+  });
 });

@@ -126,7 +126,7 @@ async function open(
   const dir = openDataDir(settings.dataDir, "own");
   opened.push(() => dir.close());
   let lost: RoostError | undefined;
-  const { log, live, source, figures, timeline, fanOut, checkpoint, drain, close } =
+  const { log, spool, live, source, figures, timeline, fanOut, checkpoint, drain, close } =
     await openSpace(settings, dir, time, logger, opened, options.leaseTtlMs, (error) => {
       lost = error;
       logger.fatal({ err: error }, "the feature state has another owner");
@@ -134,6 +134,7 @@ async function open(
   opened.push(close);
   const clock = await openClock(settings, dir, time, log, opened);
   const startedMs = clock.nowMs();
+  spool?.begin(() => clock.nowMs());
   const { broadcast, features } = live;
 
   const stickyRoot = openLmdb(dir.at("sticky"));
@@ -148,6 +149,7 @@ async function open(
 
   const metrics = createMetrics();
   featureMetrics(metrics.registry, figures);
+  if (spool !== undefined) metrics.spool(spool);
   const delay = new RetrievalDelay(
     (step, seconds, postId) => {
       metrics.retrieval(step, seconds);

@@ -93,6 +93,12 @@ export const SettingsSchema = z.strictObject({
     .describe(
       "Keeps event log and feature state on Redis: redis://[user:password@]host[:port][/db], rediss:// for TLS, redis+cluster://host:port,… for a Cluster, with ?prefix= and ?ca=. Embedded when not set",
     ),
+  redisDown: z
+    .enum(["refuse", "spool"])
+    .default("refuse")
+    .describe(
+      "Events while Redis is gone: refused with 503, or kept aside in the data directory, up to a million, acknowledged, and appended in order when it is back",
+    ),
   unknownUsers: z
     .enum(["accept", "refuse"])
     .default("accept")

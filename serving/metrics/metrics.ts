@@ -28,6 +28,8 @@ export interface Metrics {
   retrieval(step: RetrievalStep, seconds: number): void;
   /** Open streams of new posts. */
   streams(): { inc(): void; dec(): void };
+  /** Events that wait aside while the log is away, read at each scrape. */
+  spool(spool: { readonly spooled: number }): void;
   /** How fan-out does, read at each scrape. */
   fanOut(fanOut: FanOut): void;
   /** The registry, for parts that bring numbers of their own. */
@@ -115,6 +117,16 @@ export function createMetrics(): Metrics {
     registers,
   });
   const inForce = new Map<string, string>();
+  const gauge = (name: string, help: string, value: () => number): void => {
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect: function collect() {
+        this.set(value());
+      },
+    });
+  };
 
   const countComponents = ({ pipeline }: RankRecord): void => {
     for (const { stage, name, enabled, ms, rowsIn, rowsOut } of pipeline.components) {
@@ -148,17 +160,11 @@ export function createMetrics(): Metrics {
     eventsTaken: (type, status) => events.inc({ type, status }),
     retrieval: (step, seconds) => retrieval.observe({ step }, seconds),
     streams: () => streams,
+    spool(spool) {
+      const help = "Events that wait aside until Redis is back";
+      gauge("roost_spooled_events", help, () => spool.spooled);
+    },
     fanOut(fanOut) {
-      const gauge = (name: string, help: string, value: () => number): void => {
-        new Gauge({
-          name,
-          help,
-          registers,
-          collect: function collect() {
-            this.set(value());
-          },
-        });
-      };
       const { load } = fanOut;
       gauge("roost_fan_out_waiting", "Timelines that wait to be written", () => fanOut.waiting);
       gauge(

@@ -1,5 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Logger } from "pino";
+import { openLmdbEventLog } from "../../datasets/log/lmdb-event-log.ts";
+import { SpoolingLog } from "../../datasets/log/spooling-log.ts";
 import type { DataDir } from "../../datasets/storage/data-dir.ts";
 import type { RoostError } from "../../errors.ts";
 import type { Settings } from "../settings.ts";
@@ -8,7 +10,7 @@ import { type OpenState, openState } from "./open-state.ts";
 
 /** The space of a data directory, on Redis where the settings name one. */
 export async function openSpace(
-  { redisUrl }: Settings,
+  { redisUrl, redisDown }: Settings,
   dir: DataDir,
   { wallMs }: Time,
   logger: Logger,
@@ -25,7 +27,7 @@ export async function openSpace(
     logger.warn({ problem: error.message }, "the connection to Redis failed"),
   );
   opened.push(() => connection.close());
-  return openRedisState(dir, {
+  const state = await openRedisState(dir, {
     connection,
     owner: randomUUID(),
     ...(leaseTtlMs !== undefined && { leaseTtlMs }),
@@ -33,4 +35,22 @@ export async function openSpace(
     onNotice: (reason) => logger.warn({ reason }, "state on Redis"),
     onLost,
   });
+  return redisDown === "spool" ? withSpool(state, dir, logger) : state;
+}
+
+/** The same space, whose log keeps events aside while Redis is gone. */
+function withSpool(state: OpenState, dir: DataDir, logger: Logger): OpenState {
+  const spool = new SpoolingLog(state.log, openLmdbEventLog(dir.at("spool")), {
+    onError: (error) => logger.error({ err: error }, "events that wait aside cannot go on"),
+  });
+  if (spool.spooled > 0) logger.warn({ events: spool.spooled }, "events wait aside for Redis");
+  return {
+    ...state,
+    log: spool,
+    spool,
+    close: async () => {
+      await spool.close();
+      await state.close();
+    },
+  };
 }

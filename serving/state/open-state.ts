@@ -5,6 +5,7 @@ import { followingPosts } from "../../candidates/timelines/timeline-reader.ts";
 import type { EventLog } from "../../datasets/log/event-log.ts";
 import { openLmdbEventLog } from "../../datasets/log/lmdb-event-log.ts";
 import { listSegments } from "../../datasets/log/segment-files.ts";
+import type { SpoolingLog } from "../../datasets/log/spooling-log.ts";
 import type { DataDir } from "../../datasets/storage/data-dir.ts";
 import { openLmdb } from "../../datasets/storage/lmdb.ts";
 import { LmdbFeatureStore } from "../../features/lmdb-store.ts";
@@ -20,6 +21,8 @@ export const snapshotPath = (dir: DataDir): string => dir.at("broadcast.snapshot
 /** The log and the state of a space. */
 export interface OpenState {
   readonly log: EventLog;
+  /** The log, where it keeps events aside while it is away: to be begun when there is a clock. */
+  readonly spool?: SpoolingLog;
   readonly live: LiveState;
   /** Where requests read features. */
   readonly source: FeatureSource;
