@@ -93,6 +93,14 @@ export const SettingsSchema = z.strictObject({
     .describe(
       "Keeps event log and feature state on Redis: redis://[user:password@]host[:port][/db], rediss:// for TLS, redis+cluster://host:port,… for a Cluster, with ?prefix= and ?ca=. Embedded when not set",
     ),
+  redisReplicas: z
+    .int()
+    .min(0)
+    .max(5)
+    .default(0)
+    .describe(
+      "Replicas that must have an event before it is acknowledged: with fewer, events are refused and a server does not start. 0: one while any is connected, else the master's disk is enough",
+    ),
   unknownUsers: z
     .enum(["accept", "refuse"])
     .default("accept")

@@ -1,7 +1,13 @@
 import type { RedisConnection } from "../../datasets/storage/redis.ts";
 import { type KeyCommand, RedisGroups } from "../../datasets/storage/redis-groups.ts";
+import { scanKeys } from "../../datasets/storage/redis-scan.ts";
 import { memberPost, postMember } from "./post-member.ts";
-import { type TimelineScripts, withTimelineScripts } from "./timeline-scripts.ts";
+import {
+  CUT_TIMELINE,
+  REBUILD_TIMELINE,
+  type TimelineReads,
+  withTimelineReads,
+} from "./timeline-scripts.ts";
 import {
   type BuiltTimeline,
   byPlace,
@@ -24,19 +30,22 @@ export interface RedisTimelinesOptions {
   readonly idleMs: number;
 }
 
-/** Timelines as sorted sets in Redis, single or Cluster: one key a user, score = time in ms, member = the post's id. */
+/**
+ * Timelines as sorted sets in Redis, single or Cluster: one key a user, score = time in ms, member = the post's id. Where a
+ * replica is connected it has what is written before that counts as done.
+ */
 export class RedisTimelines implements TimelineStore {
   readonly #redis: RedisConnection;
   readonly #groups: RedisGroups;
-  readonly #scripts: TimelineScripts;
+  readonly #reads: TimelineReads;
   readonly #idleMs: number;
   /** User → most entries that the timeline can have; whoever is not here is looked at after the next push. */
   readonly #counts = new Map<string, number>();
 
   constructor(redis: RedisConnection, options: RedisTimelinesOptions = { idleMs: 30 * DAY_MS }) {
     this.#redis = redis;
-    this.#groups = new RedisGroups(redis.client);
-    this.#scripts = withTimelineScripts(redis);
+    this.#groups = new RedisGroups(redis.client, undefined, 0);
+    this.#reads = withTimelineReads(redis);
     this.#idleMs = options.idleMs;
   }
 
@@ -72,7 +81,7 @@ export class RedisTimelines implements TimelineStore {
     // Redis reads on from a time only: entries of the same moment that were read before are passed over here.
     for (let skipped = 0; ; ) {
       const wanted = limit - entries.length;
-      const answer = await this.#scripts.roostTimelineRead(
+      const answer = await this.#reads.roostTimelineRead(
         this.#key(userId),
         this.#idleMs,
         highest,
@@ -96,12 +105,10 @@ export class RedisTimelines implements TimelineStore {
   }
 
   async rebuild(userId: string, { entries, floorMs, builtAtMs }: BuiltTimeline): Promise<void> {
-    const pairs: (string | number)[] = [-builtAtMs - 1, -floorMs - 2];
-    for (const { postId, timeMs } of entries) pairs.push(timeMs, postMember(postId));
-    this.#counts.set(
-      userId,
-      await this.#scripts.roostTimelineRebuild(this.#key(userId), this.#idleMs, ...pairs),
-    );
+    const args: (string | number)[] = [this.#idleMs, -builtAtMs - 1, -floorMs - 2];
+    for (const { postId, timeMs } of entries) args.push(timeMs, postMember(postId));
+    const [left] = await this.#all([{ key: this.#key(userId), call: REBUILD_TIMELINE, args }]);
+    this.#counts.set(userId, left as number);
   }
 
   async remove(removals: readonly Removal[]): Promise<void> {
@@ -127,6 +134,17 @@ export class RedisTimelines implements TimelineStore {
     );
   }
 
+  /** Forgets every timeline and position: timelines are made anew when their readers come. */
+  async clear(): Promise<void> {
+    const { client, target } = this.#redis;
+    const keys = [
+      ...(await scanKeys(client, `${target.prefix}fanout:`)),
+      ...(await scanKeys(client, `${target.prefix}t:`)),
+    ];
+    await this.#all(keys.map((key) => ({ key, call: "unlink", args: [] })));
+    this.#counts.clear();
+  }
+
   async count(userId: string): Promise<number> {
     return this.#redis.client.zcount(this.#key(userId), 0, "+inf");
   }
@@ -142,20 +160,23 @@ export class RedisTimelines implements TimelineStore {
   }
 
   async savePosition(name: string, { seq, timeMs }: FanOutPosition): Promise<void> {
-    await this.#redis.client.set(this.#positionKey(name), JSON.stringify({ seq, timeMs }));
+    const args = [JSON.stringify({ seq, timeMs })];
+    await this.#all([{ key: this.#positionKey(name), call: "set", args }]);
   }
 
   async #cut(userIds: readonly string[]): Promise<void> {
     if (this.#counts.size > MOST_COUNTED) this.#counts.clear();
-    for (let at = 0; at < userIds.length; at += CUT_AT_ONCE)
-      await Promise.all(
-        userIds.slice(at, at + CUT_AT_ONCE).map(async (userId) => {
-          this.#counts.set(
-            userId,
-            await this.#scripts.roostTimelineCut(this.#key(userId), this.#idleMs),
-          );
-        }),
+    for (let at = 0; at < userIds.length; at += CUT_AT_ONCE) {
+      const cut = userIds.slice(at, at + CUT_AT_ONCE);
+      const left = await this.#all(
+        cut.map((userId) => ({
+          key: this.#key(userId),
+          call: CUT_TIMELINE,
+          args: [this.#idleMs],
+        })),
       );
+      for (const [i, userId] of cut.entries()) this.#counts.set(userId, left[i] as number);
+    }
   }
 
   /** @throws the first command's error that there is */

@@ -30,7 +30,7 @@ export interface RedisStoreOptions {
   readonly cacheEntries?: number;
   /** Times that a write is tried before the store gives up; pauses grow to a second. */
   readonly attempts?: number;
-  /** Replicas that must have a write before it counts; none may be lost with a master then. */
+  /** Replicas that must have a write before it counts; 0, the default: one where any is connected. */
   readonly replicas?: number;
   /** Layout of the keys; another than the registry's only where that is tested. */
   readonly layout?: string;
@@ -50,7 +50,7 @@ const DELETED_FOR_MS = 3_600_000;
  * The feature store on Redis, written by one owner at a time. A transaction is first written whole as one record, which
  * makes it durable, and then key by key; opening finishes what the last owner left. So a batch is in whole or not at all,
  * however the writer ends, given that Redis keeps what it acknowledged: `appendfsync always`, and where a master may be lost
- * `replicas: 1`.
+ * a replica in sync.
  *
  * `change` must be a function of the state alone: it runs again whenever it looked at vectors that had to be fetched.
  * `get` answers from what this writer holds; requests read through `redis-reads.ts`.
@@ -69,7 +69,7 @@ export class RedisFeatureStore implements FeatureStore {
 
   private constructor(options: RedisStoreOptions) {
     this.#options = options;
-    this.#groups = new RedisGroups(options.connection.client, undefined, options.replicas);
+    this.#groups = new RedisGroups(options.connection.client, undefined, options.replicas ?? 0);
     this.#keys = new FeatureKeys(options.connection.target.prefix, options.layout);
     this.#cache = new LRUCache({ max: options.cacheEntries ?? CACHE_ENTRIES });
   }

@@ -59,11 +59,12 @@ export class BroadcastState {
 
   /**
    * Restores what was saved; leaves the state empty at position 0 when there is nothing usable.
-   * @param lastSeq the log's end: a snapshot of records beyond it is of another log
+   * @param lastSeq the log's end: a snapshot of records beyond it is of another log, or of one that lost records
+   * @returns the position of what was saved, also when it is beyond the log's end
    */
-  async load(path: string, lastSeq: number): Promise<void> {
+  async load(path: string, lastSeq: number): Promise<number> {
     const snapshot = await readSnapshot(path);
-    if (snapshot === undefined || snapshot.position > lastSeq) return;
+    if (snapshot === undefined || snapshot.position > lastSeq) return snapshot?.position ?? 0;
     this.posts.restore(snapshot.states.posts);
     this.popular.restore(snapshot.states.popular);
     this.graph.restore(snapshot.states.graph);
@@ -71,6 +72,7 @@ export class BroadcastState {
     this.pulled.restore(snapshot.states.pulled);
     this.activity.restore(snapshot.states.activity);
     this.position = snapshot.position;
+    return snapshot.position;
   }
 }
 

@@ -8,7 +8,7 @@ import { type OpenState, openState } from "./open-state.ts";
 
 /** The space of a data directory, on Redis where the settings name one. */
 export async function openSpace(
-  { redisUrl }: Settings,
+  { redisUrl, redisReplicas }: Settings,
   dir: DataDir,
   { wallMs }: Time,
   logger: Logger,
@@ -28,6 +28,7 @@ export async function openSpace(
   return openRedisState(dir, {
     connection,
     owner: randomUUID(),
+    replicas: redisReplicas,
     ...(leaseTtlMs !== undefined && { leaseTtlMs }),
     wallMs,
     onNotice: (reason) => logger.warn({ reason }, "state on Redis"),
