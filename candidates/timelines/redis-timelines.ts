@@ -1,6 +1,7 @@
 import type { RedisConnection } from "../../datasets/storage/redis.ts";
 import { type KeyCommand, RedisGroups } from "../../datasets/storage/redis-groups.ts";
 import { scanKeys } from "../../datasets/storage/redis-scan.ts";
+import { RoostError } from "../../errors.ts";
 import { memberPost, postMember } from "./post-member.ts";
 import {
   CUT_TIMELINE,
@@ -19,6 +20,8 @@ import {
   type TimelineStore,
 } from "./timeline-store.ts";
 
+/** Some hundred times what a healthy Redis takes; a master's death would hold readers up for a second or more. */
+const READ_TIMEOUT_MS = 250;
 const DAY_MS = 86_400_000;
 /** Timelines whose length this process remembers; past it all are looked at once more. */
 const MOST_COUNTED = 2_000_000;
@@ -27,7 +30,11 @@ const CUT_AT_ONCE = 256;
 
 export interface RedisTimelinesOptions {
   /** A timeline that nobody reads for this long expires: as long as its user may be away before pushes to it end. */
-  readonly idleMs: number;
+  readonly idleMs?: number;
+  /** Replicas that must have what is written before that counts as done; 0: one where any is connected. */
+  readonly replicas?: number;
+  /** How long a read waits: its caller can do without. */
+  readonly readTimeoutMs?: number;
 }
 
 /**
@@ -39,14 +46,16 @@ export class RedisTimelines implements TimelineStore {
   readonly #groups: RedisGroups;
   readonly #reads: TimelineReads;
   readonly #idleMs: number;
+  readonly #readTimeoutMs: number;
   /** User → most entries that the timeline can have; whoever is not here is looked at after the next push. */
   readonly #counts = new Map<string, number>();
 
-  constructor(redis: RedisConnection, options: RedisTimelinesOptions = { idleMs: 30 * DAY_MS }) {
+  constructor(redis: RedisConnection, options: RedisTimelinesOptions = {}) {
     this.#redis = redis;
-    this.#groups = new RedisGroups(redis.client, undefined, 0);
+    this.#groups = new RedisGroups(redis.client, undefined, options.replicas ?? 0);
     this.#reads = withTimelineReads(redis);
-    this.#idleMs = options.idleMs;
+    this.#idleMs = options.idleMs ?? 30 * DAY_MS;
+    this.#readTimeoutMs = options.readTimeoutMs ?? READ_TIMEOUT_MS;
   }
 
   async push(pushes: readonly Push[]): Promise<void> {
@@ -81,12 +90,8 @@ export class RedisTimelines implements TimelineStore {
     // Redis reads on from a time only: entries of the same moment that were read before are passed over here.
     for (let skipped = 0; ; ) {
       const wanted = limit - entries.length;
-      const answer = await this.#reads.roostTimelineRead(
-        this.#key(userId),
-        this.#idleMs,
-        highest,
-        skipped,
-        wanted,
+      const answer = await this.#inTime(
+        this.#reads.roostTimelineRead(this.#key(userId), this.#idleMs, highest, skipped, wanted),
       );
       if (answer === null) return undefined;
       const [built, floor, past, pairs] = answer;
@@ -101,6 +106,21 @@ export class RedisTimelines implements TimelineStore {
       if (entries.length >= limit || read < wanted || bottom <= floorMs)
         return { entries, floorMs, builtAtMs: -Number(built) - 1 };
       skipped += read;
+    }
+  }
+
+  /** @throws REDIS_UNAVAILABLE when there is no answer in time */
+  async #inTime<T>(answer: Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      const error = () =>
+        new RoostError("REDIS_UNAVAILABLE", `no timeline within ${this.#readTimeoutMs} ms`);
+      timer = setTimeout(() => reject(error()), this.#readTimeoutMs);
+    });
+    try {
+      return await Promise.race([answer, late]);
+    } finally {
+      clearTimeout(timer);
     }
   }
 

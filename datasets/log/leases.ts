@@ -12,7 +12,10 @@ export interface Grant {
  */
 export interface Leases {
   readonly ttlMs: number;
-  /** Undefined while somebody's grant has not ended. */
+  /**
+   * Undefined while somebody's grant has not ended.
+   * @throws NOT_REPLICATED when a grant could be given and a fail-over take it back: nobody has it then
+   */
   acquire(consumer: string, partition: number): Promise<Grant | undefined>;
   /** Begins the time anew; false when the grant has ended, even if nobody else has the lease by now. */
   renew(consumer: string, partition: number, token: number): Promise<boolean>;

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import keySlot from "cluster-key-slot";
 import { Redis } from "ioredis";
-import { onlineReplicas } from "./redis-durability.ts";
 import { type RedisCluster, type RedisServer, redisCli } from "./own-redis.ts";
+import { onlineReplicas } from "./redis-durability.ts";
 
 /** Keys that one command moves: others are served in between. */
 const MOVED_AT_ONCE = 10;

@@ -107,4 +107,6 @@ export class ClusterDrill {
 export async function endServer(server: CrashServer): Promise<void> {
   server.child.kill("SIGTERM");
   await server.died;
+  if (server.child.exitCode !== 0)
+    throw new Error(`a server that was to end ended with ${server.child.exitCode}`);
 }

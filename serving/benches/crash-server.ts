@@ -7,11 +7,11 @@ import { openServer } from "../server.ts";
 import { loadSettings } from "../settings.ts";
 import { LEASE_TTL_MS } from "./crash-check.ts";
 
+const text = { type: "string" } as const;
 /**
  * A whole server that may end itself by SIGKILL in a given step of the write path: the n-th time that it begins, so many
  * milliseconds later (0: at once) if it is still under way. Prints its port, and the step in which it died.
  */
-const text = { type: "string" } as const;
 const { values: flags } = parseArgs({
   options: {
     "data-dir": text,
@@ -60,9 +60,9 @@ const server = await openServer(settings, pino({ level: "silent" }), {
   upkeepEveryMs: UPKEEP_EVERY_MS,
   leaseTtlMs: LEASE_TTL_MS,
 });
-await server.app.server.listen({ port: 0, host: "127.0.0.1" });
-const address = server.app.server.server.address();
-writeSync(1, `port ${typeof address === "object" ? address?.port : ""}\n`);
 process.on("SIGTERM", () => {
   void server.close().then(() => process.exit(0));
 });
+await server.app.server.listen({ port: 0, host: "127.0.0.1" });
+const address = server.app.server.server.address();
+writeSync(1, `port ${typeof address === "object" ? address?.port : ""}\n`);

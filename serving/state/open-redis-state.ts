@@ -85,18 +85,12 @@ export async function openRedisState(
   try {
     if (log.durability.level !== "always")
       onNotice(`acknowledged events may be lost: ${log.durability.reason}`);
-    const lease = await holdState(options);
-    closers.push(() => lease.release());
-    const features = await RedisFeatureStore.open({
-      connection,
-      token: lease.token,
-      now: wallMs,
-    });
+    const features = await claimFeatures(options, closers);
     closers.push(() => features.close());
     const root = openLmdb(dir.at("state"));
     closers.push(() => root.close());
     const counts = new PostCounts(root);
-    const store = new RedisTimelines(connection);
+    const store = new RedisTimelines(connection, { replicas: options.replicas ?? 0 });
     const hasLost = givenBack > 0 || existsSync(lossPath(dir));
     const broadcast = await upToDate(dir, log, { features, counts, store, hasLost }, options);
     rmSync(lossPath(dir), { force: true });
@@ -122,6 +116,8 @@ export async function openRedisState(
       },
       checkpoint,
       drain: async () => {
+        // From now on what Redis does not take is given up, so that the consumer comes to its end.
+        void features.close();
         await Promise.race([fanOut.settled(), delay(MOST_SETTLING_MS, undefined, { ref: false })]);
         await fanOut.close();
       },
@@ -142,6 +138,34 @@ export async function openRedisState(
 
 /** Left by a process that met a log which lost records: what Redis keeps beside it may have lost some too. */
 const lossPath = (dir: DataDir): string => dir.at("redis-lost");
+
+/** Tokens that a fail-over may have taken back and that are asked for once more. */
+const MOST_LIFTED = 1_000;
+
+/**
+ * The feature state, claimed with the lease of its one writer. Who has the lease is the newest owner: a state that knows a
+ * newer token is of grants that a fail-over took back, so further ones are asked for until theirs is passed.
+ */
+async function claimFeatures(
+  options: RedisStateOptions,
+  closers: (() => unknown)[],
+): Promise<RedisFeatureStore> {
+  const { connection, wallMs, replicas = 0 } = options;
+  let lease = await holdState(options);
+  closers.push(() => lease.release());
+  for (let lifted = 0; ; lifted++) {
+    try {
+      const { token } = lease;
+      // An outage is waited for, however long: giving up would only lead to a restart that waits as well.
+      const attempts = Number.POSITIVE_INFINITY;
+      return await RedisFeatureStore.open({ connection, token, now: wallMs, attempts, replicas });
+    } catch (error) {
+      if ((error as RoostError).code !== "FENCED" || lifted === MOST_LIFTED) throw error;
+    }
+    await lease.release();
+    lease = await holdState(options);
+  }
+}
 
 /** Rolls what an embedded log holds into segments, so that no record of the space is in two logs or in none. */
 async function rollEmbedded(dir: DataDir, nowMs: number): Promise<void> {
@@ -242,13 +266,19 @@ async function holdState({
     ...(leaseTtlMs !== undefined && { ttlMs: leaseTtlMs }),
   });
   const acquire = () => holdLease(leases, FEATURES, LOG_PARTITION, () => performance.now());
-  const until = performance.now() + 2 * leases.ttlMs;
-  let lease = await acquire();
-  // The process before may have been killed: its lease ends by itself.
-  while (lease === undefined && performance.now() < until) {
-    await delay(LOOK_MS);
-    lease = await acquire();
-  }
+  /** Undefined when another process still has it after the time of a lease: one that was killed loses it by itself. */
+  const insist = async (goesOn: () => boolean): Promise<HeldLease | undefined> => {
+    let until = performance.now() + 2 * leases.ttlMs;
+    while (goesOn()) {
+      // While it cannot be told who has it, nobody is known to.
+      const held = await acquire().catch((error: RoostError) => error);
+      if (held instanceof Error) until = performance.now() + 2 * leases.ttlMs;
+      else if (held !== undefined || performance.now() > until) return held;
+      await delay(LOOK_MS);
+    }
+    return undefined;
+  };
+  let lease = await insist(() => true);
   if (lease === undefined)
     throw new RoostError(
       "FENCED",
@@ -258,14 +288,10 @@ async function holdState({
   let released = false;
   // It runs out while Redis is gone. Whoever had it meanwhile has claimed the state, which then refuses our token.
   const takeAgain = async (): Promise<void> => {
-    while (!released) {
-      const again = await acquire().catch(() => null);
-      if (released) return void again?.release().catch(() => {});
-      if (again === undefined)
-        return onLost(new RoostError("FENCED", "another process has the feature state by now"));
-      if (again !== null) return watch(again);
-      await delay(LOOK_MS);
-    }
+    const again = await insist(() => !released);
+    if (released) return void again?.release().catch(() => {});
+    if (again !== undefined) return watch(again);
+    onLost(new RoostError("FENCED", "another process has the feature state by now"));
   };
   const watch = (held: HeldLease): void => {
     lease = held;
