@@ -131,7 +131,7 @@ async function open(
     options.leaseTtlMs,
     (error) => {
       lost = error;
-      logger.fatal({ err: error }, "the feature state has another owner");
+      logger.fatal({ err: error }, "the state on Redis is lost to this process");
     },
   );
   opened.push(close);
@@ -292,7 +292,7 @@ async function open(
       ready: () => {
         const reasons = [
           ...(consumer.failure === undefined ? [] : ["the log consumer has stopped"]),
-          ...(lost === undefined ? [] : ["another process writes this space"]),
+          ...(lost === undefined ? [] : [lost.message]),
           ...STAGES.filter((stage) => slots[stage].manifest === undefined).map(
             (stage) => `there is no ${stage} model`,
           ),

@@ -33,6 +33,8 @@ export interface RedisTimelinesOptions {
   readonly idleMs?: number;
   /** Replicas that must have what is written before that counts as done; 0: one where any is connected. */
   readonly replicas?: number;
+  /** Told when Redis does not have what it had acknowledged. */
+  readonly onLost?: () => void;
   /** How long a read waits: its caller can do without. */
   readonly readTimeoutMs?: number;
 }
@@ -52,7 +54,7 @@ export class RedisTimelines implements TimelineStore {
 
   constructor(redis: RedisConnection, options: RedisTimelinesOptions = {}) {
     this.#redis = redis;
-    this.#groups = new RedisGroups(redis.client, undefined, options.replicas ?? 0);
+    this.#groups = new RedisGroups(redis.client, undefined, options.replicas ?? 0, options.onLost);
     this.#reads = withTimelineReads(redis);
     this.#idleMs = options.idleMs ?? 30 * DAY_MS;
     this.#readTimeoutMs = options.readTimeoutMs ?? READ_TIMEOUT_MS;

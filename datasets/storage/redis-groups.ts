@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import keySlot from "cluster-key-slot";
 import { Cluster, type Redis } from "ioredis";
+import { RoostError } from "../../errors.ts";
 import type { RedisScript } from "./redis-script.ts";
 import { ReplicaCopies } from "./replica-copies.ts";
 
@@ -20,6 +21,11 @@ const TOGETHER = 256;
 const ATTEMPTS = 4;
 const FIRST_PAUSE_MS = 20;
 const TOO_FEW = new Error("too few replicas have what was written");
+
+const LOST = new RoostError(
+  "BAD_STORE",
+  "a replica that lagged became master: Redis lost what it had acknowledged. Restart to build it anew",
+);
 
 type Pipeline = ReturnType<Redis["pipeline"]>;
 
@@ -49,6 +55,7 @@ export class RedisGroups {
   readonly #client: Redis | Cluster;
   readonly #attempts: number;
   readonly #copies: ReplicaCopies | undefined;
+  readonly #onLost: () => void;
   readonly #slots = new Map<string, number>();
   #refreshing: Promise<void> | undefined;
 
@@ -56,10 +63,17 @@ export class RedisGroups {
    * @param attempts times that a command is sent at most
    * @param replicas of each node that must have what was written, or it has failed; 0: one where any is connected; none is
    * waited for when absent, nor by reads
+   * @param onLost told when a node does not have what it had acknowledged: writes to it then fail with BAD_STORE
    */
-  constructor(client: Redis | Cluster, attempts = ATTEMPTS, replicas?: number) {
+  constructor(
+    client: Redis | Cluster,
+    attempts = ATTEMPTS,
+    replicas?: number,
+    onLost: () => void = () => {},
+  ) {
     this.#client = client;
     this.#attempts = attempts;
+    this.#onLost = onLost;
     this.#copies = replicas === undefined ? undefined : new ReplicaCopies(replicas);
   }
 
@@ -145,7 +159,9 @@ export class RedisGroups {
         const copied = work.writes ? this.#copies?.ask(node, pipeline) : undefined;
         const replies = await pipeline.exec().catch((error: Error) => error);
         const answered = Array.isArray(replies) && copied !== undefined;
-        const behind = answered && !(await copied(replies)) ? TOO_FEW : undefined;
+        const told = answered ? await copied(replies) : "copied";
+        if (told === "lost") this.#onLost();
+        const behind = told === "copied" ? undefined : told === "lost" ? LOST : TOO_FEW;
         let place = 0;
         for (const { indices, asking } of units) {
           if (asking) place++;
@@ -218,7 +234,7 @@ export class RedisGroups {
   }
 
   #isWorthAnother(answer: unknown): boolean {
-    if (!(answer instanceof Error)) return false;
+    if (!(answer instanceof Error) || answer === LOST) return false;
     if (isNoScript(answer)) return true;
     if (!(this.#client instanceof Cluster)) return false;
     // Without a reply the node is gone or going; of replies only those that another node or moment would not give.

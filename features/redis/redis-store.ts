@@ -32,6 +32,8 @@ export interface RedisStoreOptions {
   readonly attempts?: number;
   /** Replicas that must have a write before it counts; 0, the default: one where any is connected. */
   readonly replicas?: number;
+  /** Told when Redis does not have what it had acknowledged; nothing is written any more then. */
+  readonly onLost?: () => void;
   /** Layout of the keys; another than the registry's only where that is tested. */
   readonly layout?: string;
 }
@@ -69,7 +71,8 @@ export class RedisFeatureStore implements FeatureStore {
 
   private constructor(options: RedisStoreOptions) {
     this.#options = options;
-    this.#groups = new RedisGroups(options.connection.client, undefined, options.replicas ?? 0);
+    const { connection, replicas = 0, onLost } = options;
+    this.#groups = new RedisGroups(connection.client, undefined, replicas, onLost);
     this.#keys = new FeatureKeys(options.connection.target.prefix, options.layout);
     this.#cache = new LRUCache({ max: options.cacheEntries ?? CACHE_ENTRIES });
   }

@@ -24,7 +24,14 @@ interface Found {
 }
 
 type Round = Found & (FaultRound | { readonly fault: "kill"; readonly died: string });
-type Unsynced = Found & UnsyncedRound & { readonly replicas: number };
+type Unsynced = Found & UnsyncedRound & (typeof UNSYNCED)[number];
+
+/** Whose replica does not have what is written, and how many replicas must. */
+const UNSYNCED = [
+  { of: "log", replicas: 0 },
+  { of: "log", replicas: 1 },
+  { of: "other", replicas: 0 },
+] as const;
 
 /** Faults of a cluster of three masters with a replica each, under a server that is written to and read. */
 export async function benchCrashCluster({
@@ -72,23 +79,23 @@ export async function benchCrashCluster({
     }
 
     const unsynced: Unsynced[] = [];
-    for (let i = 0; i < 2 * rounds; i++) {
-      const replicas = i % 2;
+    for (let i = 0; i < UNSYNCED.length * rounds; i++) {
+      const kind = UNSYNCED[i % UNSYNCED.length] as (typeof UNSYNCED)[number];
       const space = join(dir, `unsynced-${i}`);
       const lossy = new ClusterDrill({
         ...open,
         dataDir: space,
         prefix: `unsynced${i}:`,
-        redisReplicas: replicas,
+        redisReplicas: kind.replicas,
         random: random(seed, `unsynced ${i}`),
       });
-      const round = await loseUnsynced(lossy, cluster);
+      const round = await loseUnsynced(lossy, cluster, kind.of);
       const { acknowledged } = lossy.load;
       const order = round.restarted ? "time" : "seq";
       const found = await checkAfterCrash(space, acknowledged, lossy.redisUrl, order);
       differing.push(...found.differing);
       const { length } = found.lost;
-      unsynced.push({ ...round, replicas, lost: length, doubled: found.doubled.length });
+      unsynced.push({ ...round, ...kind, lost: length, doubled: found.doubled.length });
     }
 
     writeReport(
@@ -152,11 +159,12 @@ function figuresOf(rounds: readonly Round[]): Figure[] {
 }
 
 function unsyncedFigures(rounds: readonly Unsynced[]): Figure[] {
-  const plain = rounds.filter(({ replicas }) => replicas === 0);
+  const plain = rounds.filter(({ replicas, of }) => replicas === 0 && of === "log");
+  const others = rounds.filter(({ of }) => of === "other");
   const strict = rounds.filter(({ replicas }) => replicas > 0);
   const lost = (of: readonly Unsynced[]): number => sum(of.map((round) => round.lost));
   const alone = (of: readonly Unsynced[]): number => sum(of.map((r) => r.acknowledgedAlone));
-  const stalled = sum(rounds.map(({ acknowledgedStalled }) => acknowledgedStalled));
+  const stalled = sum([...plain, ...strict].map(({ acknowledgedStalled }) => acknowledgedStalled));
   return [
     figure("unsynced_rounds", plain.length, "rounds"),
     figure("unsynced_acknowledged_events", alone(plain), "events"),
@@ -164,5 +172,7 @@ function unsyncedFigures(rounds: readonly Unsynced[]): Figure[] {
     none("unsynced_acknowledged_required", alone(strict), "events"),
     none("unsynced_lost_required", lost(strict), "events"),
     none("acknowledged_while_stalled", stalled, "events"),
+    none("unsynced_other_lost_events", lost(others), "events"),
+    none("unsynced_doubled", sum(rounds.map(({ doubled }) => doubled)), "events"),
   ];
 }

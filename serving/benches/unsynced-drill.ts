@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { inSync, replicaOf } from "../../datasets/storage/own-cluster.ts";
-import { type RedisCluster, redisCli } from "../../datasets/storage/own-redis.ts";
+import { inSync, mastersOf, replicaOf } from "../../datasets/storage/own-cluster.ts";
+import { type RedisCluster, type RedisServer, redisCli } from "../../datasets/storage/own-redis.ts";
 import { type ClusterDrill, endServer } from "./cluster-drill.ts";
 
 /** Longer than an append waits for a replica, shorter than it takes a master to give a silent replica up. */
@@ -11,7 +11,7 @@ const LOOK_MS = 50;
 const BEFORE = 150;
 const AFTER = 150;
 
-/** What was acknowledged while the log's replica could not have it. */
+/** What was acknowledged while a replica could not have it. */
 export interface UnsyncedRound {
   /** While the replica was connected and did not answer. */
   readonly acknowledgedStalled: number;
@@ -22,17 +22,21 @@ export interface UnsyncedRound {
 }
 
 /**
- * The one case that a replica does not cover: the log's replica stands still and is then cut off, the master goes on and is
- * killed, and the replica is made master by force though it lags. The old master comes back as its replica.
+ * The one case that a replica does not cover: the replica of the log's master, or of another, stands still and is then cut
+ * off, the master goes on and is killed, and the replica is made master by force though it lags. The old master comes back
+ * as its replica.
  */
 export async function loseUnsynced(
   drill: ClusterDrill,
   cluster: RedisCluster,
+  of: "log" | "other",
 ): Promise<UnsyncedRound> {
   let server = await drill.start();
   const load = drill.load.begin(server);
   await load.more(BEFORE);
-  const master = drill.logMaster();
+  const log = drill.logMaster();
+  const others = mastersOf(cluster).filter((server) => server !== log);
+  const master = of === "log" ? log : (others[0] as RedisServer);
   const replica = replicaOf(cluster, master);
   const acknowledged = (): number => drill.load.acknowledged.size;
 

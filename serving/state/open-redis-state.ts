@@ -34,7 +34,7 @@ export interface RedisStateOptions {
   readonly wallMs: () => number;
   /** Told why state is built anew, or what an acknowledgement is not worth. */
   readonly onNotice: (reason: string) => void;
-  /** Told once when the lease on the feature state is lost: this process must end. */
+  /** Told when the lease on the feature state is lost, or Redis has lost what is kept there: this process must end. */
   readonly onLost: (error: RoostError) => void;
   /** Records that may wait to be rolled into segments. */
   readonly maxLength?: number;
@@ -71,6 +71,12 @@ export async function openRedisState(
     nowMs: wallMs(),
   });
   if (givenBack > 0) onNotice(`the log on Redis lost ${givenBack} records that segments have`);
+  // The process must end, and the next one is to know why.
+  const onLost = (): void => {
+    if (existsSync(lossPath(dir))) return;
+    writeFileSync(lossPath(dir), "");
+    options.onLost(new RoostError("BAD_STORE", "Redis lost what it had acknowledged"));
+  };
   const log = await openRedisEventLog(connection, {
     partition: LOG_PARTITION,
     startAfterSeq: listSegments(dir.segments).at(-1)?.last_seq ?? 0,
@@ -78,19 +84,22 @@ export async function openRedisState(
     replicas: options.replicas ?? 0,
     onAlone: () =>
       onNotice("events are acknowledged without a copy: no replica of the event log is connected"),
-    onLost: () => writeFileSync(lossPath(dir), ""),
+    onLost,
   });
   const closers: (() => unknown)[] = [() => log.close()];
   const closeAll = (): Promise<void> => closeInTurn(closers);
   try {
     if (log.durability.level !== "always")
       onNotice(`acknowledged events may be lost: ${log.durability.reason}`);
-    const features = await claimFeatures(options, closers);
+    const features = await claimFeatures(options, onLost, closers);
     closers.push(() => features.close());
     const root = openLmdb(dir.at("state"));
     closers.push(() => root.close());
     const counts = new PostCounts(root);
-    const store = new RedisTimelines(connection, { replicas: options.replicas ?? 0 });
+    const store = new RedisTimelines(connection, {
+      replicas: options.replicas ?? 0,
+      onLost,
+    });
     const hasLost = givenBack > 0 || existsSync(lossPath(dir));
     const broadcast = await upToDate(dir, log, { features, counts, store, hasLost }, options);
     rmSync(lossPath(dir), { force: true });
@@ -148,6 +157,7 @@ const MOST_LIFTED = 1_000;
  */
 async function claimFeatures(
   options: RedisStateOptions,
+  onLost: () => void,
   closers: (() => unknown)[],
 ): Promise<RedisFeatureStore> {
   const { connection, wallMs, replicas = 0 } = options;
@@ -158,7 +168,8 @@ async function claimFeatures(
       const { token } = lease;
       // An outage is waited for, however long: giving up would only lead to a restart that waits as well.
       const attempts = Number.POSITIVE_INFINITY;
-      return await RedisFeatureStore.open({ connection, token, now: wallMs, attempts, replicas });
+      const durability = { attempts, replicas, onLost };
+      return await RedisFeatureStore.open({ connection, token, now: wallMs, ...durability });
     } catch (error) {
       if ((error as RoostError).code !== "FENCED" || lifted === MOST_LIFTED) throw error;
     }
