@@ -117,7 +117,8 @@ export class RedisTimelines implements TimelineStore {
     const late = new Promise<never>((_, reject) => {
       const error = () =>
         new RoostError("REDIS_UNAVAILABLE", `no timeline within ${this.#readTimeoutMs} ms`);
-      timer = setTimeout(() => reject(error()), this.#readTimeoutMs);
+      // An answer that is here already goes first, when it was this process that had no time.
+      timer = setTimeout(() => setImmediate(() => reject(error())), this.#readTimeoutMs);
     });
     try {
       return await Promise.race([answer, late]);

@@ -83,7 +83,7 @@ export class RedisFeatureStore implements FeatureStore {
    */
   static async open(options: RedisStoreOptions): Promise<RedisFeatureStore> {
     const store = new RedisFeatureStore(options);
-    await store.#insist(() => store.#takeOver());
+    await store.#insist(() => store.#takeOver(), ATTEMPTS);
     return store;
   }
 
@@ -274,8 +274,10 @@ export class RedisFeatureStore implements FeatureStore {
   }
 
   /** Does what may be done again until it succeeds or the store is closed. */
-  async #insist<T>(work: () => Promise<T>): Promise<T> {
-    const { attempts = ATTEMPTS } = this.#options;
+  async #insist<T>(
+    work: () => Promise<T>,
+    attempts = this.#options.attempts ?? ATTEMPTS,
+  ): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
         return await work();

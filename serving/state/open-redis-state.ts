@@ -277,29 +277,34 @@ async function holdState({
     ...(leaseTtlMs !== undefined && { ttlMs: leaseTtlMs }),
   });
   const acquire = () => holdLease(leases, FEATURES, LOG_PARTITION, () => performance.now());
-  /** Undefined when another process still has it after the time of a lease: one that was killed loses it by itself. */
-  const insist = async (goesOn: () => boolean): Promise<HeldLease | undefined> => {
-    let until = performance.now() + 2 * leases.ttlMs;
-    while (goesOn()) {
-      // While it cannot be told who has it, nobody is known to.
+  /**
+   * Undefined when another process still has it after the time of a lease: one that was killed loses it by itself.
+   * @param patient whether it is waited for as long as it cannot be told who has it
+   */
+  const insist = async (patient: boolean): Promise<HeldLease | undefined> => {
+    const end = (): number => performance.now() + 2 * leases.ttlMs;
+    for (let until = end(); ; ) {
       const held = await acquire().catch((error: RoostError) => error);
-      if (held instanceof Error) until = performance.now() + 2 * leases.ttlMs;
-      else if (held !== undefined || performance.now() > until) return held;
+      if (!(held instanceof Error)) {
+        if (held !== undefined || performance.now() > until) return held;
+      } else if (patient) until = end();
+      else if (held.code !== "NOT_REPLICATED" || performance.now() > until) throw held;
+      if (released) return undefined;
       await delay(LOOK_MS);
     }
-    return undefined;
   };
-  let lease = await insist(() => true);
+  let released = false;
+  let lease = await insist(false);
   if (lease === undefined)
     throw new RoostError(
       "FENCED",
       `another process writes the feature state under the prefix ${connection.target.prefix}`,
     );
   const { token } = lease;
-  let released = false;
   // It runs out while Redis is gone. Whoever had it meanwhile has claimed the state, which then refuses our token.
   const takeAgain = async (): Promise<void> => {
-    const again = await insist(() => !released);
+    if (released) return;
+    const again = await insist(true);
     if (released) return void again?.release().catch(() => {});
     if (again !== undefined) return watch(again);
     onLost(new RoostError("FENCED", "another process has the feature state by now"));
