@@ -33,8 +33,8 @@ export interface FaultRound extends LoadFigures {
   readonly slots?: number;
 }
 
-const BEFORE = 150;
-const AFTER = 300;
+const BEFORE = 100;
+const AFTER = 200;
 /** Acknowledged while slots are elsewhere, before they come back. */
 const BETWEEN = 50;
 
