@@ -62,8 +62,9 @@ const CODES = {
   },
   BAD_STORE: {
     status: 500,
-    meaning: "an embedded store cannot be used",
-    remedy: "check the path, its permissions and the free space of the disk",
+    meaning: "a store cannot be used",
+    remedy:
+      "check the path, its permissions and the free space of the disk; restart where Redis lost events",
   },
   REDIS_UNAVAILABLE: {
     status: 503,

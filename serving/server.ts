@@ -129,7 +129,7 @@ async function open(
   const { log, spool, live, source, figures, timeline, fanOut, checkpoint, drain, close } =
     await openSpace(settings, dir, time, logger, opened, options.leaseTtlMs, (error) => {
       lost = error;
-      logger.fatal({ err: error }, "the feature state has another owner");
+      logger.fatal({ err: error }, "the state on Redis is lost to this process");
     });
   opened.push(close);
   const clock = await openClock(settings, dir, time, log, opened);
@@ -301,7 +301,7 @@ async function open(
       ready: () => {
         const reasons = [
           ...(consumer.failure === undefined ? [] : ["the log consumer has stopped"]),
-          ...(lost === undefined ? [] : ["another process writes this space"]),
+          ...(lost === undefined ? [] : [lost.message]),
           ...STAGES.filter((stage) => slots[stage].manifest === undefined).map(
             (stage) => `there is no ${stage} model`,
           ),

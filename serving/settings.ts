@@ -99,6 +99,14 @@ export const SettingsSchema = z.strictObject({
     .describe(
       "Events while Redis is gone: refused with 503, or kept aside in the data directory, up to a million, acknowledged, and appended in order when it is back",
     ),
+  redisReplicas: z
+    .int()
+    .min(0)
+    .max(5)
+    .default(0)
+    .describe(
+      "Replicas that must have an event before it is acknowledged: with fewer, events are refused and a server does not start. 0: one while any is connected, else the master's disk is enough",
+    ),
   unknownUsers: z
     .enum(["accept", "refuse"])
     .default("accept")

@@ -26,7 +26,7 @@ describe.skipIf(REDIS_MISSING)("with a server (needs redis-server)", () => {
   });
   const empty = async (): Promise<RedisTimelines> => {
     await redis.client.flushall();
-    return new RedisTimelines(redis);
+    return new RedisTimelines(redis, { readTimeoutMs: 10_000 });
   };
   timelineStoreContract(empty);
 
@@ -109,6 +109,6 @@ describe.skipIf(REDIS_MISSING)("with a cluster (needs redis-server)", () => {
   });
   timelineStoreContract(async () => {
     for (const { port } of cluster.servers) redisCli(port, "flushall");
-    return new RedisTimelines(redis);
+    return new RedisTimelines(redis, { readTimeoutMs: 10_000 });
   });
 });

@@ -1,7 +1,14 @@
 import type { RedisConnection } from "../../datasets/storage/redis.ts";
 import { type KeyCommand, RedisGroups } from "../../datasets/storage/redis-groups.ts";
+import { scanKeys } from "../../datasets/storage/redis-scan.ts";
+import { RoostError } from "../../errors.ts";
 import { memberPost, postMember } from "./post-member.ts";
-import { type TimelineScripts, withTimelineScripts } from "./timeline-scripts.ts";
+import {
+  CUT_TIMELINE,
+  REBUILD_TIMELINE,
+  type TimelineReads,
+  withTimelineReads,
+} from "./timeline-scripts.ts";
 import {
   type BuiltTimeline,
   byPlace,
@@ -13,6 +20,8 @@ import {
   type TimelineStore,
 } from "./timeline-store.ts";
 
+/** Some hundred times what a healthy Redis takes; a master's death would hold readers up for a second or more. */
+const READ_TIMEOUT_MS = 250;
 const DAY_MS = 86_400_000;
 /** Timelines whose length this process remembers; past it all are looked at once more. */
 const MOST_COUNTED = 2_000_000;
@@ -21,27 +30,38 @@ const CUT_AT_ONCE = 256;
 
 export interface RedisTimelinesOptions {
   /** A timeline that nobody reads for this long expires: as long as its user may be away before pushes to it end. */
-  readonly idleMs: number;
+  readonly idleMs?: number;
+  /** Replicas that must have what is written before that counts as done; 0: one where any is connected. */
+  readonly replicas?: number;
+  /** Told when Redis does not have what it had acknowledged. */
+  readonly onLost?: () => void;
+  /** How long a read waits: its caller can do without. */
+  readonly readTimeoutMs?: number;
 }
 
 /** What the keys of all timelines begin with, and those of fan-out's positions. */
 export const timelineKeys = (prefix: string): string => `${prefix}t:`;
 export const positionKeys = (prefix: string): string => `${prefix}fanout:`;
 
-/** Timelines as sorted sets in Redis, single or Cluster: one key a user, score = time in ms, member = the post's id. */
+/**
+ * Timelines as sorted sets in Redis, single or Cluster: one key a user, score = time in ms, member = the post's id. Where a
+ * replica is connected it has what is written before that counts as done.
+ */
 export class RedisTimelines implements TimelineStore {
   readonly #redis: RedisConnection;
   readonly #groups: RedisGroups;
-  readonly #scripts: TimelineScripts;
+  readonly #reads: TimelineReads;
   readonly #idleMs: number;
+  readonly #readTimeoutMs: number;
   /** User → most entries that the timeline can have; whoever is not here is looked at after the next push. */
   readonly #counts = new Map<string, number>();
 
-  constructor(redis: RedisConnection, options: RedisTimelinesOptions = { idleMs: 30 * DAY_MS }) {
+  constructor(redis: RedisConnection, options: RedisTimelinesOptions = {}) {
     this.#redis = redis;
-    this.#groups = new RedisGroups(redis.client);
-    this.#scripts = withTimelineScripts(redis);
-    this.#idleMs = options.idleMs;
+    this.#groups = new RedisGroups(redis.client, undefined, options.replicas ?? 0, options.onLost);
+    this.#reads = withTimelineReads(redis);
+    this.#idleMs = options.idleMs ?? 30 * DAY_MS;
+    this.#readTimeoutMs = options.readTimeoutMs ?? READ_TIMEOUT_MS;
   }
 
   async push(pushes: readonly Push[]): Promise<void> {
@@ -76,12 +96,8 @@ export class RedisTimelines implements TimelineStore {
     // Redis reads on from a time only: entries of the same moment that were read before are passed over here.
     for (let skipped = 0; ; ) {
       const wanted = limit - entries.length;
-      const answer = await this.#scripts.roostTimelineRead(
-        this.#key(userId),
-        this.#idleMs,
-        highest,
-        skipped,
-        wanted,
+      const answer = await this.#inTime(
+        this.#reads.roostTimelineRead(this.#key(userId), this.#idleMs, highest, skipped, wanted),
       );
       if (answer === null) return undefined;
       const [built, floor, past, pairs] = answer;
@@ -99,13 +115,27 @@ export class RedisTimelines implements TimelineStore {
     }
   }
 
+  /** @throws REDIS_UNAVAILABLE when there is no answer in time */
+  async #inTime<T>(answer: Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      const error = () =>
+        new RoostError("REDIS_UNAVAILABLE", `no timeline within ${this.#readTimeoutMs} ms`);
+      // An answer that is here already goes first, when it was this process that had no time.
+      timer = setTimeout(() => setImmediate(() => reject(error())), this.#readTimeoutMs);
+    });
+    try {
+      return await Promise.race([answer, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   async rebuild(userId: string, { entries, floorMs, builtAtMs }: BuiltTimeline): Promise<void> {
-    const pairs: (string | number)[] = [-builtAtMs - 1, -floorMs - 2];
-    for (const { postId, timeMs } of entries) pairs.push(timeMs, postMember(postId));
-    this.#counts.set(
-      userId,
-      await this.#scripts.roostTimelineRebuild(this.#key(userId), this.#idleMs, ...pairs),
-    );
+    const args: (string | number)[] = [this.#idleMs, -builtAtMs - 1, -floorMs - 2];
+    for (const { postId, timeMs } of entries) args.push(timeMs, postMember(postId));
+    const [left] = await this.#all([{ key: this.#key(userId), call: REBUILD_TIMELINE, args }]);
+    this.#counts.set(userId, left as number);
   }
 
   async remove(removals: readonly Removal[]): Promise<void> {
@@ -131,6 +161,17 @@ export class RedisTimelines implements TimelineStore {
     );
   }
 
+  /** Forgets every timeline and position: timelines are made anew when their readers come. */
+  async clear(): Promise<void> {
+    const { client, target } = this.#redis;
+    const keys = [
+      ...(await scanKeys(client, `${target.prefix}fanout:`)),
+      ...(await scanKeys(client, `${target.prefix}t:`)),
+    ];
+    await this.#all(keys.map((key) => ({ key, call: "unlink", args: [] })));
+    this.#counts.clear();
+  }
+
   async count(userId: string): Promise<number> {
     return this.#redis.client.zcount(this.#key(userId), 0, "+inf");
   }
@@ -146,20 +187,23 @@ export class RedisTimelines implements TimelineStore {
   }
 
   async savePosition(name: string, { seq, timeMs }: FanOutPosition): Promise<void> {
-    await this.#redis.client.set(this.#positionKey(name), JSON.stringify({ seq, timeMs }));
+    const args = [JSON.stringify({ seq, timeMs })];
+    await this.#all([{ key: this.#positionKey(name), call: "set", args }]);
   }
 
   async #cut(userIds: readonly string[]): Promise<void> {
     if (this.#counts.size > MOST_COUNTED) this.#counts.clear();
-    for (let at = 0; at < userIds.length; at += CUT_AT_ONCE)
-      await Promise.all(
-        userIds.slice(at, at + CUT_AT_ONCE).map(async (userId) => {
-          this.#counts.set(
-            userId,
-            await this.#scripts.roostTimelineCut(this.#key(userId), this.#idleMs),
-          );
-        }),
+    for (let at = 0; at < userIds.length; at += CUT_AT_ONCE) {
+      const cut = userIds.slice(at, at + CUT_AT_ONCE);
+      const left = await this.#all(
+        cut.map((userId) => ({
+          key: this.#key(userId),
+          call: CUT_TIMELINE,
+          args: [this.#idleMs],
+        })),
       );
+      for (const [i, userId] of cut.entries()) this.#counts.set(userId, left[i] as number);
+    }
   }
 
   /** @throws the first command's error that there is */

@@ -1,4 +1,5 @@
 import type { RedisConnection } from "../../datasets/storage/redis.ts";
+import { RedisScript } from "../../datasets/storage/redis-script.ts";
 import { MOST_ENTRIES, SERVED_ENTRIES } from "./timeline-store.ts";
 
 /*
@@ -21,14 +22,17 @@ end
 if not built and redis.call('PTTL', KEYS[1]) == -1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return n`;
 
-/** ARGV: time to live, score of b, score of f, score and member of each entry. */
-const REBUILD = `
+/** ARGV: time to live, score of b, score of f, score and member of each entry. Returns as `CUT`. */
+export const REBUILD_TIMELINE = new RedisScript(`
 redis.call('ZADD', KEYS[1], ARGV[2], 'b', ARGV[3], 'f')
 for i = 4, #ARGV, 1000 do
   redis.call('ZADD', KEYS[1], unpack(ARGV, i, math.min(i + 999, #ARGV)))
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
-${CUT}`;
+${CUT}`);
+
+/** ARGV: time to live. */
+export const CUT_TIMELINE = new RedisScript(CUT);
 
 /** ARGV: time to live, highest score, entries to pass over, limit. Returns b, f, the score of the first entry not served, entries. */
 const READ = `
@@ -39,9 +43,8 @@ local past = redis.call('ZREVRANGE', KEYS[1], ${SERVED_ENTRIES}, ${SERVED_ENTRIE
 return {built, redis.call('ZSCORE', KEYS[1], 'f') or '-1', past[2] or '-1',
   redis.call('ZREVRANGEBYSCORE', KEYS[1], ARGV[2], 0, 'WITHSCORES', 'LIMIT', ARGV[3], ARGV[4])}`;
 
-export interface TimelineScripts {
-  roostTimelineCut(key: string, ttlMs: number): Promise<number>;
-  roostTimelineRebuild(key: string, ttlMs: number, ...pairs: (string | number)[]): Promise<number>;
+/** Reading writes only how long a timeline is kept: no replica is waited for. */
+export interface TimelineReads {
   roostTimelineRead(
     key: string,
     ttlMs: number,
@@ -51,13 +54,8 @@ export interface TimelineScripts {
   ): Promise<[built: string, floor: string, past: string, entries: string[]] | null>;
 }
 
-/** The connection's client with the scripts as commands. */
-export function withTimelineScripts({ client }: RedisConnection): TimelineScripts {
-  for (const [name, lua] of [
-    ["roostTimelineCut", CUT],
-    ["roostTimelineRebuild", REBUILD],
-    ["roostTimelineRead", READ],
-  ] as const)
-    client.defineCommand(name, { numberOfKeys: 1, lua });
-  return client as unknown as TimelineScripts;
+/** The connection's client with reading as a command. */
+export function withTimelineReads({ client }: RedisConnection): TimelineReads {
+  client.defineCommand("roostTimelineRead", { numberOfKeys: 1, lua: READ });
+  return client as unknown as TimelineReads;
 }

@@ -169,7 +169,12 @@ test.skipIf(REDIS_MISSING)("so it is with timelines in Redis (needs redis-server
       options,
       async (steps, threshold, given) => {
         await connection.client.flushall();
-        await run(steps, new RedisTimelines(connection), threshold, given);
+        await run(
+          steps,
+          new RedisTimelines(connection, { readTimeoutMs: 10_000 }),
+          threshold,
+          given,
+        );
       },
     ),
     { numRuns: 150, interruptAfterTimeLimit: 100_000, markInterruptAsFailure: true },

@@ -28,7 +28,10 @@ export interface KeepOptions {
   readonly above?: () => Promise<number>;
 }
 
-/** Holds a lease until it is released or somebody else has it; undefined when another owner keeps it. */
+/**
+ * Holds a lease until it is released or somebody else has it; undefined when another owner keeps it.
+ * @throws NOT_REPLICATED when no replica had the grant in all that time; what asking for it throws
+ */
 export async function keepLease(
   leases: Leases,
   consumer: string,
@@ -38,14 +41,20 @@ export async function keepLease(
   const acquire = async (): Promise<HeldLease | undefined> =>
     holdLease(leases, consumer, partition, monotonicMs, await above?.());
   const until = monotonicMs() + patienceMs;
-  let lease = await acquire();
+  /** A replica that stalls may be in sync in a moment. */
+  const tryOnce = (): Promise<HeldLease | undefined> =>
+    acquire().catch((error: RoostError) => {
+      if (error.code !== "NOT_REPLICATED" || monotonicMs() >= until) throw error;
+      return undefined;
+    });
+  let lease = await tryOnce();
   let leastMs = Number.POSITIVE_INFINITY;
   while (lease === undefined && monotonicMs() < until) {
     const { endsInMs } = (onlyForDead && (await leases.holder(consumer, partition))) || AWAY;
     if (endsInMs > leastMs) return undefined;
     leastMs = endsInMs;
     await delay(LOOK_MS);
-    lease = await acquire();
+    lease = await tryOnce();
   }
   if (lease === undefined) return undefined;
   const { token } = lease;

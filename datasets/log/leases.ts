@@ -24,6 +24,7 @@ export interface Leases {
   /**
    * Undefined while somebody's grant has not ended.
    * @param above a token that the grant's is to be greater than, where the guarded state tells of one that is not known here
+   * @throws NOT_REPLICATED when a grant could be given and a fail-over take it back: nobody has it then
    */
   acquire(consumer: string, partition: number, above?: number): Promise<Grant | undefined>;
   /** Undefined while nobody's grant lasts. */

@@ -13,7 +13,7 @@ export const REFUSED_PAUSE_MS = 25;
 export const REFUSED =
   /^(MOVED|ASK|TRYAGAIN|NOSCRIPT|LOADING|CLUSTERDOWN|READONLY|MASTERDOWN|UNBLOCKED)\b/;
 // The caller's clock decides; this one only bounds memory, and leaves room for a clock that lags.
-const ID_EXPIRY_MS = 2 * DEDUPLICATION_WINDOW_MS;
+export const ID_EXPIRY_MS = 2 * DEDUPLICATION_WINDOW_MS;
 /** What is sent at once, in characters of records: a reply is not to wait for megabytes of others. */
 const MOST_SENT = 1 << 20;
 
@@ -42,8 +42,10 @@ export interface AppenderOptions {
   readonly maxLength: number;
   /** How long a replica may take to have a copy. */
   readonly replicaWaitMs: number;
-  /** Refuse what no replica has copied even while none is connected. */
-  readonly replicaRequired: boolean;
+  /** Replicas that must have a copy, connected or not; 0: one while any is connected. */
+  readonly replicas: number;
+  /** Told when the last replica has gone and none must have a copy. */
+  onAlone(): void;
   /** A seq that is known to be durable: a server that ends before it has lost events and is not written to. */
   durableSeq(): number;
 }
@@ -148,9 +150,9 @@ export class RedisAppender {
       const { keys, args } = this.#call(batch);
       pipeline.evalsha(this.#sha, keys.length, ...keys, ...args);
     }
-    const { replicaWaitMs, replicaRequired } = this.#options;
-    const awaited = replicaRequired || this.#replicas > 0;
-    if (awaited) pipeline.wait(1, replicaWaitMs);
+    const { replicaWaitMs, replicas } = this.#options;
+    const awaited = Math.max(replicas, Math.min(1, this.#replicas));
+    if (awaited > 0) pipeline.wait(awaited, replicaWaitMs);
     pipeline.info("replication");
     const replies = (await pipeline.exec()) as [Error | null, unknown][];
     // Without every answer nothing is certain: neither what was done nor where it was copied to.
@@ -202,16 +204,18 @@ export class RedisAppender {
   async #copied(
     client: Redis,
     replies: readonly [Error | null, unknown][],
-    awaited: boolean,
+    awaited: number,
   ): Promise<boolean> {
     const [infoError, info] = replies.at(-1) as [Error | null, unknown];
-    // Who may not ask is told by `replicaRequired`.
+    const before = this.#replicas;
+    // Who may not ask can demand them.
     this.#replicas = infoError === null ? onlineReplicas(String(info)) : 0;
-    const { replicaWaitMs } = this.#options;
-    if (awaited) {
+    const { replicaWaitMs, replicas, onAlone } = this.#options;
+    if (before > 0 && this.#replicas === 0 && replicas === 0) onAlone();
+    if (awaited > 0) {
       const [error, copies] = replies[0] as [Error | null, number];
       if (error !== null) throw error;
-      return copies >= 1;
+      return copies >= awaited;
     }
     // A replica that came since the last time.
     return this.#replicas === 0 || (await client.wait(1, replicaWaitMs)) >= 1;

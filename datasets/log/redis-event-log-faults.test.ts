@@ -187,7 +187,7 @@ test.skipIf(REDIS_MISSING)(
       const strict = await openRedisEventLog(redis, { partition: 1 });
       expect(await strict.append([follow("d")], 0)).toEqual([{ seq: 1, duplicate: false }]);
       await expect(
-        openRedisEventLog(redis, { partition: 1, replicaRequired: true, replicaWaitMs: 100 }),
+        openRedisEventLog(redis, { partition: 1, replicas: 1, replicaWaitMs: 100 }),
       ).rejects.toMatchObject({ code: "NOT_REPLICATED" });
       await Promise.all([log.close(), other.close(), strict.close()]);
     } finally {

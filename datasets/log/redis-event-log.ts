@@ -40,10 +40,14 @@ export interface RedisEventLogOptions {
   /** How long a replica may take to copy an append before that is refused, at most 800 ms: two may wait in turn. */
   readonly replicaWaitMs?: number;
   /**
-   * Appends, and so the opening, need a replica's copy even while none is connected, or where the server does not tell.
-   * Otherwise only while one is.
+   * Replicas that an append, and so the opening, needs copies on, connected or not. 0: one while any is connected, and while
+   * none is the server's own disk is enough.
    */
-  readonly replicaRequired?: boolean;
+  readonly replicas?: number;
+  /** Told when the last replica has gone and appends are acknowledged without a copy. */
+  readonly onAlone?: () => void;
+  /** Told when Redis has lost events that were acknowledged; this log is at its end then. */
+  readonly onLost?: () => void;
 }
 
 /**
@@ -91,6 +95,8 @@ class RedisStreamLog implements RedisEventLog {
   /** The connection that blocks until something is appended. */
   readonly #listener: MasterConnection;
   readonly #waiters = new SeqWaiters();
+  readonly #onLost: () => void;
+  readonly #replicas: number;
   durability: RedisDurability = {
     level: "unknown",
     reason: "not opened",
@@ -108,12 +114,15 @@ class RedisStreamLog implements RedisEventLog {
     this.#logKey = this.#key("log");
     this.#counterKey = this.#key("seq");
     this.#listener = new MasterConnection(connection, this.#logKey);
+    this.#replicas = options.replicas ?? 0;
+    this.#onLost = options.onLost ?? (() => {});
     this.#appender = new RedisAppender(new MasterConnection(connection, this.#logKey), {
       logKey: this.#logKey,
       counterKey: this.#counterKey,
       maxLength: options.maxLength ?? 0,
       replicaWaitMs: options.replicaWaitMs ?? REPLICA_WAIT_MS,
-      replicaRequired: options.replicaRequired ?? false,
+      replicas: options.replicas ?? 0,
+      onAlone: options.onAlone ?? (() => {}),
       durableSeq: () => this.#last,
     });
   }
@@ -152,14 +161,19 @@ class RedisStreamLog implements RedisEventLog {
     if (events.length > MOST_APPENDED)
       throw new RoostError("BAD_ARGUMENT", `an append takes at most ${MOST_APPENDED} events`);
     if (events.length === 0) return [];
-    const { last, seqs } = await this.#appender.append({
-      records: events.map(encodeRecord),
-      idKeys: events.map((event) => {
-        const id = eventIdKey(event);
-        return id === undefined ? undefined : this.#key(eventIdName(id));
-      }),
-      nowMs,
-    });
+    const { last, seqs } = await this.#appender
+      .append({
+        records: events.map(encodeRecord),
+        idKeys: events.map((event) => {
+          const id = eventIdKey(event);
+          return id === undefined ? undefined : this.#key(eventIdName(id));
+        }),
+        nowMs,
+      })
+      .catch((error: RoostError) => {
+        if (error.code === "BAD_STORE") this.#lose(error);
+        throw error;
+      });
     this.#reached(last);
     return seqs.map((seq) => ({ seq: Math.abs(seq), duplicate: seq < 0 }));
   }
@@ -228,6 +242,13 @@ class RedisStreamLog implements RedisEventLog {
     await this.#appender.close();
   }
 
+  #lose(error: RoostError): void {
+    if (this.#lost !== undefined) return;
+    this.#lost = error;
+    this.#waiters.close(error);
+    this.#onLost();
+  }
+
   #reached(last: number): void {
     this.#last = Math.max(this.#last, last);
     this.#waiters.reached(this.#last);
@@ -272,13 +293,13 @@ class RedisStreamLog implements RedisEventLog {
     }
     const [last] = bounds;
     if (last < from) {
-      this.#lost = lostEvents(this.#logKey, last, from);
-      this.#waiters.close(this.#lost);
-      throw this.#lost;
+      const lost = lostEvents(this.#logKey, last, from);
+      this.#lose(lost);
+      throw lost;
     }
     if (last > this.#last) {
-      // Where there is a replica, what others appended may not be on it yet and could still be taken back.
-      if (onlineReplicas(info ?? "") > 0) await this.#confirm();
+      // Where there is a replica, or must be, what others appended may not be on it yet and could still be taken back.
+      if (this.#replicas > 0 || onlineReplicas(info ?? "") > 0) await this.#confirm();
       else this.#reached(last);
     }
     this.#begins(beginningOf(bounds));

@@ -1,3 +1,4 @@
+import { RoostError } from "../../errors.ts";
 import type { RedisConnection } from "../storage/redis.ts";
 import { onlineReplicas } from "../storage/redis-durability.ts";
 import { fenced, type Leases } from "./leases.ts";
@@ -84,7 +85,7 @@ export function redisLeases(
       if (token === 0) return undefined;
       if (await copied(consumer, partition, token)) return { token };
       await release(consumer, partition, token);
-      return undefined;
+      throw new RoostError("NOT_REPLICATED", `a grant of ${consumer}, partition ${partition}`);
     },
     renew,
     release,

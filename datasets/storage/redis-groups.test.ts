@@ -102,6 +102,39 @@ describe.skipIf(REDIS_MISSING)("groups on one server (needs redis-server)", () =
   });
 });
 
+test.skipIf(REDIS_MISSING)(
+  "a write waits for a replica that is connected, and for one that must be there whether it is or not (needs redis-server)",
+  async () => {
+    const master = await startRedis({ args: ["--repl-diskless-sync-delay", "0"] });
+    const replica = await startRedis({ args: ["--replicaof", "127.0.0.1", String(master.port)] });
+    const connection = await connectTest(master.url);
+    try {
+      const set = [{ key: "a", call: "set", args: ["1"] }];
+      const online = () => connection.client.wait(1, 1_000);
+      await connection.client.set("before", "1");
+      await expect.poll(online, { timeout: 20_000 }).toBe(1);
+      const groups = new RedisGroups(connection.client, 1, 0);
+      const demanding = new RedisGroups(connection.client, 1, 1);
+      const refused = [expect.objectContaining({ message: expect.stringMatching(/^too few/) })];
+      // The first one to hear of the replica waits as well.
+      replica.pause();
+      expect(await groups.run(set)).toEqual(refused);
+      expect(await groups.run(set)).toEqual(refused);
+      expect(await demanding.run(set)).toEqual(refused);
+      expect(await groups.getAll(["a"])).toEqual([Buffer.from("1")]);
+      await replica.stop();
+      await expect
+        .poll(() => redisCli(master.port, "info", "replication"), { timeout: 20_000 })
+        .toMatch(/connected_slaves:0/);
+      expect((await groups.run(set)).map(String)).toEqual(["OK"]);
+      expect(await demanding.run(set)).toEqual(refused);
+    } finally {
+      await connection.close();
+      await Promise.all([master.stop(), replica.stop()]);
+    }
+  },
+);
+
 describe.skipIf(REDIS_MISSING)("groups on three masters (needs redis-server)", () => {
   let cluster: RedisCluster;
   let connection: RedisConnection;

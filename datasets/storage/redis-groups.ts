@@ -1,7 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import keySlot from "cluster-key-slot";
 import { Cluster, type Redis } from "ioredis";
+import { RoostError } from "../../errors.ts";
 import type { RedisScript } from "./redis-script.ts";
+import { ReplicaCopies } from "./replica-copies.ts";
 
 export type RedisArgument = string | Buffer | number;
 
@@ -18,8 +20,12 @@ const PIPELINE = 4_096;
 const TOGETHER = 256;
 const ATTEMPTS = 4;
 const FIRST_PAUSE_MS = 20;
-const WAIT_MS = 500;
 const TOO_FEW = new Error("too few replicas have what was written");
+
+const LOST = new RoostError(
+  "BAD_STORE",
+  "a replica that lagged became master: Redis lost what it had acknowledged. Restart to build it anew",
+);
 
 type Pipeline = ReturnType<Redis["pipeline"]>;
 
@@ -48,18 +54,27 @@ interface Unit {
 export class RedisGroups {
   readonly #client: Redis | Cluster;
   readonly #attempts: number;
-  readonly #replicas: number;
+  readonly #copies: ReplicaCopies | undefined;
+  readonly #onLost: () => void;
   readonly #slots = new Map<string, number>();
   #refreshing: Promise<void> | undefined;
 
   /**
    * @param attempts times that a command is sent at most
-   * @param replicas of each node that must have what was written, or it has failed; reads do not wait for any
+   * @param replicas of each node that must have what was written, or it has failed; 0: one where any is connected; none is
+   * waited for when absent, nor by reads
+   * @param onLost told when a node does not have what it had acknowledged: writes to it then fail with BAD_STORE
    */
-  constructor(client: Redis | Cluster, attempts = ATTEMPTS, replicas = 0) {
+  constructor(
+    client: Redis | Cluster,
+    attempts = ATTEMPTS,
+    replicas?: number,
+    onLost: () => void = () => {},
+  ) {
     this.#client = client;
     this.#attempts = attempts;
-    this.#replicas = replicas;
+    this.#onLost = onLost;
+    this.#copies = replicas === undefined ? undefined : new ReplicaCopies(replicas);
   }
 
   /** The values of these keys; null where there is none. */
@@ -141,10 +156,12 @@ export class RedisGroups {
           if (asking) pipeline.call("asking");
           work.add(pipeline, indices, answers[indices[0] as number]);
         }
-        const waits = work.writes && this.#replicas > 0;
-        if (waits) pipeline.wait(this.#replicas, WAIT_MS);
+        const copied = work.writes ? this.#copies?.ask(node, pipeline) : undefined;
         const replies = await pipeline.exec().catch((error: Error) => error);
-        const behind = waits && !hasReplicas(replies, this.#replicas) ? TOO_FEW : undefined;
+        const answered = Array.isArray(replies) && copied !== undefined;
+        const told = answered ? await copied(replies) : "copied";
+        if (told === "lost") this.#onLost();
+        const behind = told === "copied" ? undefined : told === "lost" ? LOST : TOO_FEW;
         let place = 0;
         for (const { indices, asking } of units) {
           if (asking) place++;
@@ -217,7 +234,7 @@ export class RedisGroups {
   }
 
   #isWorthAnother(answer: unknown): boolean {
-    if (!(answer instanceof Error)) return false;
+    if (!(answer instanceof Error) || answer === LOST) return false;
     if (isNoScript(answer)) return true;
     if (!(this.#client instanceof Cluster)) return false;
     // Without a reply the node is gone or going; of replies only those that another node or moment would not give.
@@ -236,11 +253,6 @@ export class RedisGroups {
     return this.#refreshing;
   }
 }
-
-const hasReplicas = (
-  replies: readonly (readonly [Error | null, unknown])[] | Error | null,
-  wanted: number,
-): boolean => Array.isArray(replies) && Number(replies.at(-1)?.[1]) >= wanted;
 
 const REMEMBERED_TAGS = 10_000;
 

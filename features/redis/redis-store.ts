@@ -33,8 +33,10 @@ export interface RedisStoreOptions {
   readonly cacheEntries?: number;
   /** Times that a write is tried before the store gives up; pauses grow to a second. */
   readonly attempts?: number;
-  /** Replicas that must have a write before it counts; none may be lost with a master then. */
+  /** Replicas that must have a write before it counts; 0, the default: one where any is connected. */
   readonly replicas?: number;
+  /** Told when Redis does not have what it had acknowledged; nothing is written any more then. */
+  readonly onLost?: () => void;
   /** Layout of the keys; another than the registry's only where that is tested. */
   readonly layout?: string;
   /** The state whose interrupted `fill` is gone on with; what remains of any other is dropped. */
@@ -53,7 +55,7 @@ const DELETED_FOR_MS = 3_600_000;
  * The feature store on Redis, written by one owner at a time. A transaction is first written whole as one record, which
  * makes it durable, and then key by key; opening finishes what the last owner left. So a batch is in whole or not at all,
  * however the writer ends, given that Redis keeps what it acknowledged: `appendfsync always`, and where a master may be lost
- * `replicas: 1`.
+ * a replica in sync.
  *
  * `change` must be a function of the state alone: it runs again whenever it looked at vectors that had to be fetched.
  * `get` answers from what this writer holds; requests read through `redis-reads.ts`.
@@ -74,7 +76,8 @@ export class RedisFeatureStore implements FeatureStore {
 
   private constructor(options: RedisStoreOptions) {
     this.#options = options;
-    this.#groups = new RedisGroups(options.connection.client, undefined, options.replicas);
+    const { connection, replicas = 0, onLost } = options;
+    this.#groups = new RedisGroups(connection.client, undefined, replicas, onLost);
     this.#keys = new FeatureKeys(options.connection.target.prefix, options.layout);
     this.#cache = new LRUCache({ max: options.cacheEntries ?? CACHE_ENTRIES });
   }
@@ -85,7 +88,7 @@ export class RedisFeatureStore implements FeatureStore {
    */
   static async open(options: RedisStoreOptions): Promise<RedisFeatureStore> {
     const store = new RedisFeatureStore(options);
-    await store.#insist(() => store.#takeOver());
+    await store.#insist(() => store.#takeOver(), ATTEMPTS);
     return store;
   }
 
@@ -284,8 +287,10 @@ export class RedisFeatureStore implements FeatureStore {
   }
 
   /** Does what may be done again until it succeeds or the store is closed. */
-  async #insist<T>(work: () => Promise<T>): Promise<T> {
-    const { attempts = ATTEMPTS } = this.#options;
+  async #insist<T>(
+    work: () => Promise<T>,
+    attempts = this.#options.attempts ?? ATTEMPTS,
+  ): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
         return await work();

@@ -1,18 +1,12 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import type { Event } from "../../datasets/events.ts";
 import { PHASES, type Phase } from "../../datasets/phases.ts";
 import type { Random } from "../../datasets/random.ts";
 import { CrashLoad } from "./crash-load.ts";
+import { sendEvents, startCrashServer } from "./crash-process.ts";
 
-const SERVER = fileURLToPath(
-  new URL(`./crash-server${import.meta.url.slice(-3)}`, import.meta.url),
-);
 const CLIENTS = 6;
 /** A step that does not come in this time is not waited for: the server is killed from outside. */
-const PATIENCE_MS = 15_000;
+export const PATIENCE_MS = 15_000;
 /** Times a step may begin before the one in which the server dies, so that it dies in the middle of things. */
 const MOST_BEGUN: Readonly<Record<Phase, number>> = {
   append: 120,
@@ -22,6 +16,13 @@ const MOST_BEGUN: Readonly<Record<Phase, number>> = {
   fan_out: 15,
 };
 const MOST_DELAY_MS = 4;
+
+/** A moment of a step for a server to die in. */
+export const deathIn = (phase: Phase, random: Random) => ({
+  phase,
+  nth: 1 + random.below(MOST_BEGUN[phase]),
+  delayMs: random.below(1 + MOST_DELAY_MS),
+});
 
 /** What became of the servers of a drill. */
 export interface CrashDrill {
@@ -51,8 +52,7 @@ export interface CrashDrillOptions {
  * after another. Clients send a batch again under the same event ids until it is answered, as they should.
  */
 export async function crashDrill(options: CrashDrillOptions): Promise<CrashDrill> {
-  const { dataDir, kills, random, nowMs } = options;
-  const { redisUrl } = options;
+  const { kills, redisUrl, random, nowMs } = options;
   const phases = PHASES.filter((phase) => phase !== "fan_out" || redisUrl !== undefined);
   const load = new CrashLoad(random);
   const acknowledged = new Set<string>();
@@ -63,20 +63,14 @@ export async function crashDrill(options: CrashDrillOptions): Promise<CrashDrill
 
   for (let kill = 0; kill < kills; kill++) {
     const phase = phases[kill % phases.length] as Phase;
-    const nth = 1 + random.below(MOST_BEGUN[phase]);
-    const delayMs = random.below(1 + MOST_DELAY_MS);
-    const server = await startServer([
-      ...(options.nodeArgs ?? process.execArgv),
-      ...[SERVER, dataDir, phase, String(nth), String(delayMs)],
-      ...(redisUrl === undefined ? [] : [redisUrl]),
-    ]);
+    const server = await startCrashServer({ ...options, death: deathIn(phase, random) });
     const again = unanswered;
     repeated += again.length;
     unanswered = [];
     const client = async (): Promise<void> => {
       while (!server.ended()) {
         const batch = again.pop() ?? load.batch(nowMs());
-        const answered = await send(server.port, batch).catch(() => undefined);
+        const answered = await sendEvents(server.port, batch).catch(() => undefined);
         if (answered === undefined) unanswered.push(batch);
         else for (const id of answered) acknowledged.add(id);
       }
@@ -90,48 +84,4 @@ export async function crashDrill(options: CrashDrillOptions): Promise<CrashDrill
     await options.afterKill?.(drill(), kill);
   }
   return drill();
-}
-
-interface CrashingServer {
-  readonly child: ChildProcess;
-  readonly port: number;
-  ended(): boolean;
-  /** The step in which it died. */
-  readonly died: Promise<string>;
-}
-
-async function startServer(args: readonly string[]): Promise<CrashingServer> {
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
-  let diedIn = "outside";
-  let ended = false;
-  const exited = once(child, "exit").then(() => {
-    ended = true;
-  });
-  const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
-  const port = await new Promise<number>((resolve, reject) => {
-    lines.on("line", (line) => {
-      const [word, value] = line.split(" ");
-      if (word === "port") resolve(Number(value));
-      else if (word === "died") diedIn = value as string;
-    });
-    // A step may come before anything is served: then it dies in its start, which must be survived as well.
-    void exited.then(() => {
-      if (child.signalCode === "SIGKILL") resolve(0);
-      else reject(new Error(`the server ended with ${child.exitCode}`));
-    });
-  });
-  return { child, port, ended: () => ended, died: exited.then(() => diedIn) };
-}
-
-/** Sends a batch; returns the ids that are acknowledged. */
-async function send(port: number, events: readonly Event[]): Promise<string[]> {
-  const answer = await fetch(`http://127.0.0.1:${port}/v1/events`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ events }),
-  });
-  const { results } = (await answer.json()) as { results: { index: number; status: string }[] };
-  return results
-    .filter(({ status }) => status === "accepted" || status === "duplicate")
-    .map(({ index }) => events[index]?.event_id as string);
 }

@@ -1,7 +1,7 @@
 import type { Event } from "../../datasets/events.ts";
 import type { Random } from "../../datasets/random.ts";
 
-const USERS = 40;
+export const USERS = 40;
 const AUTHORS = 12;
 const HEADS = ["favorite", "reply", "repost", "click"] as const;
 

@@ -6,15 +6,17 @@ import { random } from "../../datasets/random.ts";
 import { startRedis } from "../../datasets/storage/own-redis.ts";
 import { figure, writeReport } from "./bench-report.ts";
 import { checkAfterCrash } from "./crash-check.ts";
+import { benchCrashCluster } from "./crash-cluster.ts";
 import { crashDrill } from "./crash-drill.ts";
 
 /*
  * A server is killed by SIGKILL in one step of the write path after another, under load from several clients, and started
  * again on what it left. The acknowledged events are kept by this process; each look compares the log with them and every
- * derived state with a clean replay. With --redis log, features and timelines are on a Redis of its own, which stays up.
+ * derived state with a clean replay. With --redis log, features and timelines are on a Redis of its own, which stays up; with
+ * --cluster on a Cluster of its own, whose slots move and whose masters die as well.
  */
 const USAGE =
-  "usage: roost bench crash [--kills N (100)] [--every N (10)] [--seed N (1)] [--redis] [--json]";
+  "usage: roost bench crash [--kills N (100)] [--every N (10)] [--seed N (1)] [--redis] [--cluster [--rounds N (3)]] [--json]";
 
 const { values: flags } = parseArgs({
   options: {
@@ -24,6 +26,8 @@ const { values: flags } = parseArgs({
     every: { type: "string", default: "10" },
     seed: { type: "string", default: "1" },
     redis: { type: "boolean", default: false },
+    cluster: { type: "boolean", default: false },
+    rounds: { type: "string", default: "3" },
   },
 });
 
@@ -31,6 +35,10 @@ async function main(): Promise<void> {
   if (flags.help) {
     process.stdout.write(`${USAGE}\n`);
     return;
+  }
+  if (flags.cluster) {
+    const { seed, rounds, json } = flags;
+    return benchCrashCluster({ seed: Number(seed), rounds: Number(rounds), json });
   }
   const kills = Number(flags.kills);
   const dataDir = await mkdtemp(join(tmpdir(), "roost-bench-crash-"));

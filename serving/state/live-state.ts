@@ -61,15 +61,17 @@ export class BroadcastState {
   /**
    * Restores what was saved; leaves the state empty at position 0 when there is nothing usable. All parts stand at one
    * position, so that one which is missing has all of them built again.
-   * @param lastSeq the log's end: a snapshot of records beyond it is of another log
+   * @param lastSeq the log's end: a snapshot of records beyond it is of another log, or of one that lost records
+   * @returns the position of what was saved, also when it is beyond the log's end
    */
-  async load(path: string, lastSeq: number): Promise<void> {
+  async load(path: string, lastSeq: number): Promise<number> {
     const snapshot = await readSnapshot(path);
-    if (snapshot === undefined || snapshot.position > lastSeq) return;
+    if (snapshot === undefined || snapshot.position > lastSeq) return snapshot?.position ?? 0;
     const parts = Object.entries(this.#parts());
-    if (parts.some(([name]) => snapshot.states[name] === undefined)) return;
+    if (parts.some(([name]) => snapshot.states[name] === undefined)) return 0;
     for (const [name, part] of parts) part.restore(snapshot.states[name]);
     this.position = snapshot.position;
+    return snapshot.position;
   }
 
   /** What a snapshot holds, by the name that it has there. */

@@ -1,9 +1,10 @@
-import { existsSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { FAN_OUT, FanOut } from "../../candidates/timelines/fan-out.ts";
 import { FanOutLoad } from "../../candidates/timelines/fan-out-load.ts";
 import { RedisTimelines } from "../../candidates/timelines/redis-timelines.ts";
 import { TimelineReader } from "../../candidates/timelines/timeline-reader.ts";
+import { continueSegments } from "../../datasets/log/continue-segments.ts";
 import { type KeptLease, keepLease } from "../../datasets/log/kept-lease.ts";
 import type { Leases } from "../../datasets/log/leases.ts";
 import { openLmdbEventLog } from "../../datasets/log/lmdb-event-log.ts";
@@ -41,12 +42,14 @@ export interface RedisStateOptions {
   readonly wallMs: () => number;
   /** Told why state is built anew, or what an acknowledgement is not worth. */
   readonly onNotice: (reason: string) => void;
-  /** Told once when the lease on the feature state is lost: this process must end. */
+  /** Told when the lease on the feature state is lost, or Redis has lost what is kept there: this process must end. */
   readonly onLost: (error: RoostError) => void;
   /** Records that may wait to be rolled into segments. */
   readonly maxLength?: number;
   /** How long a dead process keeps others from the feature state. */
   readonly leaseTtlMs?: number;
+  /** Replicas that must have a copy of an event before it is acknowledged; 0: one while any is connected. */
+  readonly replicas?: number;
 }
 
 export const LOG_PARTITION = 0;
@@ -64,12 +67,28 @@ export async function openRedisState(
   dir: DataDir,
   options: RedisStateOptions,
 ): Promise<OpenState & { readonly source: FeatureSource & { readonly reads: RedisFeatureReads } }> {
-  const { connection, wallMs, onNotice } = options;
+  const { connection, wallMs, onNotice, replicas = 0 } = options;
   await rollEmbedded(dir, wallMs());
+  const givenBack = await continueSegments(connection, {
+    segments: dir.segments,
+    partition: LOG_PARTITION,
+    nowMs: wallMs(),
+  });
+  if (givenBack > 0) onNotice(`the log on Redis lost ${givenBack} records that segments have`);
+  // The process must end, and the next one is to know why.
+  const onLost = (): void => {
+    if (existsSync(lossPath(dir))) return;
+    writeFileSync(lossPath(dir), "");
+    options.onLost(new RoostError("BAD_STORE", "Redis lost what it had acknowledged"));
+  };
   const log = await openRedisEventLog(connection, {
     partition: LOG_PARTITION,
     startAfterSeq: listSegments(dir.segments).at(-1)?.last_seq ?? 0,
     maxLength: options.maxLength ?? MOST_UNROLLED,
+    replicas,
+    onAlone: () =>
+      onNotice("events are acknowledged without a copy: no replica of the event log is connected"),
+    onLost,
   });
   const closers: (() => unknown)[] = [() => log.close()];
   const closeAll = (): Promise<void> => closeInTurn(closers);
@@ -84,17 +103,24 @@ export async function openRedisState(
       connection,
       token: lease.token,
       now: wallMs,
+      // An outage is waited for, however long: giving up would only lead to a restart that waits as well.
+      attempts: Number.POSITIVE_INFINITY,
+      replicas,
+      onLost,
     });
     closers.push(() => features.close());
     const root = openLmdb(dir.at("state"));
     closers.push(() => root.close());
     const counts = new PostCounts(root);
-    const broadcast = await upToDate(dir, log, features, counts, options);
+    const store = new RedisTimelines(connection, { replicas, onLost });
+    const hasLost = givenBack > 0 || existsSync(lossPath(dir));
+    const broadcast = await upToDate(dir, log, { features, counts, store, hasLost }, options);
+    rmSync(lossPath(dir), { force: true });
     closers.push(forgetOtherLayouts(options));
     const reads = new RedisFeatureReads(connection, wallMs);
     const usage = watchUsage((signal) => measureUsage(connection, { signal }));
     closers.push(() => usage.close());
-    const { fanOut, timeline } = await openTimelines(connection, broadcast, log.lastSeq(), options);
+    const { fanOut, timeline } = await openTimelines(store, broadcast, options);
     const save = checkpointer(broadcast, snapshotPath(dir));
     // A snapshot that is ahead of fan-out would leave deletions that nobody delivers: the one before is kept then.
     const checkpoint = async (): Promise<void> => {
@@ -116,6 +142,8 @@ export async function openRedisState(
       figures: { usage: () => usage.latest(), reads },
       checkpoint,
       drain: async () => {
+        // From now on what Redis does not take is given up, so that the consumer comes to its end.
+        void features.close();
         await Promise.race([fanOut.settled(), delay(MOST_SETTLING_MS, undefined, { ref: false })]);
         await fanOut.close();
       },
@@ -134,6 +162,9 @@ export async function openRedisState(
   }
 }
 
+/** Left by a process that met a log which lost records: what Redis keeps beside it may have lost some too. */
+const lossPath = (dir: DataDir): string => dir.at("redis-lost");
+
 /** Rolls what an embedded log holds into segments, so that no record of the space is in two logs or in none. */
 export async function rollEmbedded(dir: DataDir, nowMs: number): Promise<void> {
   if (!existsSync(dir.log)) return;
@@ -147,36 +178,51 @@ export async function rollEmbedded(dir: DataDir, nowMs: number): Promise<void> {
   }
 }
 
-/** The broadcast state; what is missing, or reflects records that the log does not have, is built anew from the log. */
+/** What is kept elsewhere than in the log. */
+interface Derived {
+  readonly features: RedisFeatureStore;
+  readonly counts: PostCounts;
+  readonly store: RedisTimelines;
+  /** Whether it is known already that the log on Redis lost records. */
+  readonly hasLost: boolean;
+}
+
+/**
+ * The broadcast state; what is missing, or reflects records that the log does not have, is built anew from the log. Where
+ * Redis lost records, nobody knows what else it lost: all that it keeps is built anew, timelines when their readers come.
+ */
 async function upToDate(
   dir: DataDir,
   log: RedisEventLog,
-  features: RedisFeatureStore,
-  counts: PostCounts,
+  { features, counts, store, hasLost }: Derived,
   { onNotice }: RedisStateOptions,
 ): Promise<BroadcastState> {
   const last = log.lastSeq();
-  const foreign = (position: number): boolean => position > last || (position === 0 && last > 0);
   const broadcast = new BroadcastState();
-  await broadcast.load(snapshotPath(dir), last);
+  const saved = await broadcast.load(snapshotPath(dir), last);
+  const delivered = (await store.position(FAN_OUT.name))?.seq ?? 0;
+  const furthest = Math.max(saved, delivered, features.position, counts.position);
+  const lost = hasLost || furthest > last;
+  if (furthest > last)
+    onNotice(`the log ends at ${last}, but ${furthest} was acknowledged: Redis lost records`);
+  if (lost) await store.clear();
+  const foreign = (position: number): boolean => position > last || (position === 0 && last > 0);
   const rebuilt = {
-    ...(foreign(features.position) && { features }),
-    ...(foreign(counts.position) && { counts }),
+    ...((lost || foreign(features.position)) && { features }),
+    ...((lost || foreign(counts.position)) && { counts }),
   };
   if (Object.keys(rebuilt).length === 0) return broadcast;
   onNotice(`${Object.keys(rebuilt).join(" and ")} are built from the log`);
   const fresh = await rebuild({ segments: dir.segments, log }, rebuilt);
-  return broadcast.position > 0 ? broadcast : fresh;
+  return broadcast.position > 0 && !lost ? broadcast : fresh;
 }
 
 /** Stored timelines, what brings posts into them, and how they are read. */
 async function openTimelines(
-  connection: RedisConnection,
+  store: RedisTimelines,
   broadcast: BroadcastState,
-  lastSeq: number,
   { onNotice }: RedisStateOptions,
 ): Promise<{ readonly fanOut: FanOut; readonly timeline: ReadTimeline }> {
-  const store = new RedisTimelines(connection);
   const onError = (error: unknown): void =>
     onNotice(`stored timelines do not answer: ${(error as Error).message}`);
   const fanOut = new FanOut({
@@ -186,10 +232,8 @@ async function openTimelines(
     now: () => performance.now(),
     onError,
   });
-  // What was written before there were timelines is in none: they are made when their readers come. A position beyond the
-  // log is of records that a fail-over lost.
-  const stored = await store.position(FAN_OUT.name);
-  if (stored === undefined || stored.seq > lastSeq)
+  // What was written before there were timelines is in none: they are made when their readers come.
+  if ((await store.position(FAN_OUT.name)) === undefined)
     await store.savePosition(FAN_OUT.name, {
       seq: broadcast.position,
       timeMs: broadcast.posts.newestMs,

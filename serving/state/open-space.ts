@@ -10,7 +10,7 @@ import { type OpenState, openState } from "./open-state.ts";
 
 /** The space of a data directory, on Redis where the settings name one. */
 export async function openSpace(
-  { redisUrl, redisDown }: Settings,
+  { redisUrl, redisDown, redisReplicas }: Settings,
   dir: DataDir,
   { wallMs }: Time,
   logger: Logger,
@@ -30,6 +30,7 @@ export async function openSpace(
   const state = await openRedisState(dir, {
     connection,
     owner: randomUUID(),
+    replicas: redisReplicas,
     ...(leaseTtlMs !== undefined && { leaseTtlMs }),
     wallMs,
     onNotice: (reason) => logger.warn({ reason }, "state on Redis"),
