@@ -197,7 +197,10 @@ async function open(
     { log, consumer, posts: broadcast.posts, graph: broadcast.graph, clock },
     {
       unknownUsers: settings.unknownUsers,
-      ...(vectors.enabled && { onArrival: (events) => delay.arrived(events) }),
+      onArrival: (events) => {
+        if (vectors.ready) delay.arrived(events);
+      },
+      ...(spool && { aside: () => spool.spooled }),
       ...(fanOut && { load: fanOut.load, random: Math.random }),
     },
   );

@@ -97,7 +97,7 @@ export const SettingsSchema = z.strictObject({
     .enum(["refuse", "spool"])
     .default("refuse")
     .describe(
-      "Events while Redis is gone: refused with 503, or kept aside in the data directory, up to a million, acknowledged, and appended in order when it is back",
+      "Events while Redis is gone: refused with 503, or kept aside in the data directory, up to a million, acknowledged when on this disk whatever redis_replicas says, and appended in order when Redis is back",
     ),
   redisReplicas: z
     .int()

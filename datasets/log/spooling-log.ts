@@ -6,8 +6,8 @@ import type { AppendResult, EventLog } from "./event-log.ts";
 
 /** Events that go on at once. */
 const BATCH = 1_000;
-/** What ids begin with that events get here, and lose when they are read. */
-const OWN_ID = "roost.spool:";
+/** What ids begin with that events get here. */
+export const OWN_ID = "roost.spool:";
 /** How long the log is left alone after it was away; longer each time after a refusal that waiting may not mend. */
 const RETRY_MS = 250;
 const MOST_RETRY_MS = 10_000;
@@ -15,6 +15,8 @@ const MOST_RETRY_MS = 10_000;
 const MOST_SPOOLED = 1_000_000;
 
 export interface SpoolingLogOptions {
+  /** Whether events may be kept aside from now on; else those of an earlier process go on, and new ones are refused until then. */
+  readonly takes?: boolean;
   /** Most events that are kept aside. */
   readonly mostSpooled?: number;
   /** Told why events could not go on, other than that the log is away. */
@@ -24,7 +26,7 @@ export interface SpoolingLogOptions {
 /**
  * An event log that keeps events aside, in the order of their arrival, while the log behind it is away, and appends them when
  * it is back. As long as any are aside, new ones join them, so the order stays. Every event has an `event_id` before it is
- * first sent, so what arrived although its answer was lost is recognised: each event counts once.
+ * first sent, so what arrived although its answer was lost is recognised: each event counts once, within the log's window.
  *
  * What is aside is acknowledged, with the log's last seq in place of its own, and shows in reads once it has gone on.
  */
@@ -37,12 +39,14 @@ export class SpoolingLog implements EventLog {
   /** Events on their way into the spool. */
   #entering = 0;
   #draining: Promise<void> | undefined;
+  /** Set while the last of what is aside goes on: what comes then waits for that, or the queue would never end. */
+  #last: { readonly gone: Promise<void>; readonly open: () => void } | undefined;
 
   /** @param spool durable in this process' own storage; closed with this log, as `log` is */
   constructor(log: EventLog, spool: EventLog, options: SpoolingLogOptions = {}) {
     this.#log = log;
     this.#spool = spool;
-    this.#options = { mostSpooled: MOST_SPOOLED, onError: () => {}, ...options };
+    this.#options = { takes: true, mostSpooled: MOST_SPOOLED, onError: () => {}, ...options };
   }
 
   /** Begins to append what is aside, also from an earlier process. @param now the arrival clock of the deduplication window */
@@ -56,8 +60,17 @@ export class SpoolingLog implements EventLog {
     return this.#spool.lastSeq() - this.#spool.firstSeq() + 1;
   }
 
-  /** @throws LOG_FULL when too many events are aside */
+  /** @throws LOG_FULL when too many events are aside; REDIS_UNAVAILABLE while any are that nothing may join */
   async append(events: readonly Event[], nowMs: number): Promise<AppendResult[]> {
+    while (this.#last !== undefined) await this.#last.gone;
+    if (!this.#options.takes) {
+      if (this.spooled > 0)
+        throw new RoostError(
+          "REDIS_UNAVAILABLE",
+          `${this.spooled} events that came before go on first`,
+        );
+      return this.#log.append(events, nowMs);
+    }
     const named = events.map((event) =>
       event.event_id === undefined ? { ...event, event_id: `${OWN_ID}${randomUUID()}` } : event,
     );
@@ -93,9 +106,23 @@ export class SpoolingLog implements EventLog {
     if (this.#now === undefined || this.#closing.signal.aborted) return;
     this.#draining ??= this.#drainAll(this.#now).finally(() => {
       this.#draining = undefined;
+      this.#open();
       // What came in the turn in which nothing was found.
       if (this.spooled > 0) this.#drain();
     });
+  }
+
+  #close(): void {
+    let open = (): void => {};
+    const gone = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    this.#last ??= { gone, open };
+  }
+
+  #open(): void {
+    this.#last?.open();
+    this.#last = undefined;
   }
 
   async #drainAll(now: () => number): Promise<void> {
@@ -112,7 +139,9 @@ export class SpoolingLog implements EventLog {
         await this.#log.append(events.map(withoutSeq), now());
         await this.#spool.trim(last);
         pauseMs = RETRY_MS;
+        if (this.spooled <= BATCH) this.#close();
       } catch (error) {
+        this.#open();
         if (signal.aborted) return;
         if (!isAway(error)) {
           this.#options.onError(error);
@@ -123,9 +152,8 @@ export class SpoolingLog implements EventLog {
     }
   }
 
-  async read(range: { readonly fromSeq: number; readonly limit: number }): Promise<LoggedEvent[]> {
-    const events = await this.#log.read(range);
-    return events.map((event) => (event.event_id?.startsWith(OWN_ID) ? withoutId(event) : event));
+  read(range: { readonly fromSeq: number; readonly limit: number }): Promise<LoggedEvent[]> {
+    return this.#log.read(range);
   }
 
   firstSeq(): number {
@@ -157,10 +185,6 @@ export class SpoolingLog implements EventLog {
 const isAway = (error: unknown): boolean =>
   error instanceof RoostError &&
   (error.code === "REDIS_UNAVAILABLE" || error.code === "NOT_REPLICATED");
-
-function withoutId({ event_id: _, ...event }: LoggedEvent): LoggedEvent {
-  return event as LoggedEvent;
-}
 
 function withoutSeq({ seq: _, ...event }: LoggedEvent): Event {
   return event as Event;

@@ -14,7 +14,6 @@ const SIZED_OF = 50;
 
 export interface UsageOptions {
   readonly pauseMs?: number;
-  readonly layout?: string;
   /** Ends the count, which then throws. */
   readonly signal?: AbortSignal;
 }
@@ -26,9 +25,9 @@ export interface UsageOptions {
  */
 export async function measureUsage(
   { client, target }: RedisConnection,
-  { pauseMs = PAUSE_MS, layout, signal }: UsageOptions = {},
+  { pauseMs = PAUSE_MS, signal }: UsageOptions = {},
 ): Promise<FeatureUsage> {
-  const keys = new FeatureKeys(target.prefix, layout);
+  const keys = new FeatureKeys(target.prefix);
   const counts = new Map(ENTITIES.map((entity) => [entity, { keys: 0, sized: 0, bytes: 0 }]));
   for (const node of client instanceof Cluster ? client.nodes("master") : [client]) {
     let cursor = "0";

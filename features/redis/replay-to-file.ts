@@ -1,6 +1,7 @@
 import type { LoggedEvent } from "../../datasets/events.ts";
 import type { EventLog } from "../../datasets/log/event-log.ts";
 import { readLog } from "../../datasets/log/reader.ts";
+import { RoostError } from "../../errors.ts";
 import { applyEvent } from "../engine.ts";
 import { MemoryState } from "../memory-store.ts";
 import { SLOTS } from "../registry.ts";
@@ -62,7 +63,13 @@ export async function replayToFile(options: ReplayOptions): Promise<StateFile> {
   }
   await save(null);
   signal.throwIfAborted();
-  return (await readStateFile(path)) as StateFile;
+  const file = await readStateFile(path);
+  if (file?.facts.prefix !== begin.prefix)
+    throw new RoostError(
+      "FENCED",
+      `another materialisation of this data directory replaced ${path}`,
+    );
+  return file;
 }
 
 async function unpacked({ batches }: StateFile, keys: FeatureKeys): Promise<MemoryState> {

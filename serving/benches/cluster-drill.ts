@@ -65,14 +65,18 @@ export class ClusterDrill {
   async endure(faults: readonly Fault[]): Promise<FaultRound[]> {
     const server = await this.start();
     const rounds: FaultRound[] = [];
-    for (const fault of faults) {
-      const load = this.load.begin(server);
-      await load.more(BEFORE);
-      const slots = await this.#befall(fault, (events) => load.more(events));
-      await load.more(AFTER);
-      rounds.push({ fault, ...(slots !== undefined && { slots }), ...(await load.stop()) });
+    try {
+      for (const fault of faults) {
+        const load = this.load.begin(server);
+        await load.more(BEFORE);
+        const slots = await this.#befall(fault, (events) => load.more(events));
+        await load.more(AFTER);
+        rounds.push({ fault, ...(slots !== undefined && { slots }), ...(await load.stop()) });
+      }
+      await endServer(server);
+    } finally {
+      server.child.kill("SIGKILL");
     }
-    await endServer(server);
     return rounds;
   }
 

@@ -26,9 +26,6 @@ export const LEASE_TTL_MS = 1_000;
 
 const LATE_ANSWERS = 5;
 
-/** The order of the clean replay: as logged, or by (time, seq) for state that was just built anew from its log. */
-export type Replay = "seq" | "time";
-
 /** What a data directory that was left by a killed server holds. */
 export interface CrashFindings {
   readonly records: number;
@@ -48,7 +45,6 @@ export async function checkAfterCrash(
   dataDir: string,
   acknowledged: ReadonlySet<string>,
   redisUrl?: string,
-  replay: Replay = "seq",
 ): Promise<CrashFindings> {
   const copy = await mkdtemp(join(tmpdir(), "roost-crash-"));
   const closers: (() => unknown)[] = [];
@@ -58,7 +54,7 @@ export async function checkAfterCrash(
     const dir = openDataDir(path, "own");
     closers.push(() => dir.close());
     const state = await opened(dir, redisUrl, closers);
-    return await check(dir, state, { cleanPath: join(copy, "clean"), acknowledged, replay });
+    return await check(dir, state, { cleanPath: join(copy, "clean"), acknowledged });
   } finally {
     await closeInTurn(closers);
     await rm(copy, { recursive: true, force: true });
@@ -91,11 +87,7 @@ async function opened(
 async function check(
   dir: DataDir,
   { log, live, timeline, fanOut }: OpenState,
-  {
-    cleanPath,
-    acknowledged,
-    replay,
-  }: { cleanPath: string; acknowledged: ReadonlySet<string>; replay: Replay },
+  { cleanPath, acknowledged }: { cleanPath: string; acknowledged: ReadonlySet<string> },
 ): Promise<CrashFindings> {
   const places = { segments: dir.segments, log };
   const consumer = new LogConsumer(live, places);
@@ -113,7 +105,7 @@ async function check(
       doubled: [...times].filter(([, n]) => n > 1).map(([id]) => id),
       differing: [
         ...gaps.slice(0, 1),
-        ...(await differences(live, inOrder(events, replay), cleanPath)),
+        ...(await differences(live, events, cleanPath)),
         ...(await unlikePosts(live.broadcast, timeline, readersOf(events), async () =>
           fanOut?.settled(),
         )),
@@ -123,9 +115,6 @@ async function check(
     await consumer.close();
   }
 }
-
-const inOrder = (events: readonly LoggedEvent[], replay: Replay): readonly LoggedEvent[] =>
-  replay === "seq" ? events : [...events].sort((a, b) => a.time_ms - b.time_ms || a.seq - b.seq);
 
 const readersOf = (events: readonly LoggedEvent[]): ReadonlySet<string> =>
   new Set(events.flatMap((event) => (event.type === "follow" ? [event.user_id] : [])));

@@ -91,8 +91,7 @@ export async function benchCrashCluster({
       });
       const round = await loseUnsynced(lossy, cluster, kind.of);
       const { acknowledged } = lossy.load;
-      const order = round.restarted ? "time" : "seq";
-      const found = await checkAfterCrash(space, acknowledged, lossy.redisUrl, order);
+      const found = await checkAfterCrash(space, acknowledged, lossy.redisUrl);
       differing.push(...found.differing);
       const { length } = found.lost;
       unsynced.push({ ...round, ...kind, lost: length, doubled: found.doubled.length });

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -53,7 +54,11 @@ async function main(): Promise<void> {
     const { ROOST_REDIS_URL: redisUrl } = process.env;
     const settings = loadSettings({
       env: {},
-      flags: { dataDir: space, clock: "world", ...(redisUrl !== undefined && { redisUrl }) },
+      flags: {
+        dataDir: space,
+        clock: "world",
+        ...(redisUrl !== undefined && { redisUrl: ofItsOwn(redisUrl) }),
+      },
     });
     const steps = new Steps();
     const server = await openServer(settings, pino({ level: "silent" }), {
@@ -69,6 +74,10 @@ async function main(): Promise<void> {
     rmSync(space, { recursive: true, force: true });
   }
 }
+
+/** Under a prefix that nothing else has. */
+const ofItsOwn = (url: string): string =>
+  `${url}${url.includes("?") ? "&" : "?"}prefix=bench-retrieval-${randomUUID()}:`;
 
 /** Who waits for a post to come to a step. */
 class Steps {

@@ -8,6 +8,7 @@ import { closeInTurn } from "../close-in-turn.ts";
 import { type ErasureReceipt, eraseUser } from "../erasure/erase-user.ts";
 import type { ErasedOnRedis, RedisSpace } from "../erasure/redis-space.ts";
 import type { OnStep } from "../erasure/steps.ts";
+import { eventsAside } from "../state/events-aside.ts";
 import { redisNote } from "../state/redis-note.ts";
 import { settingsOf, withSettings } from "./settings-options.ts";
 
@@ -26,6 +27,12 @@ export function eraseCommand(): Command {
     try {
       const dir = openDataDir(dataDir, "own");
       opened.push(() => dir.close());
+      const aside = await eventsAside(dir);
+      if (aside > 0)
+        throw new RoostError(
+          "BAD_ARGUMENT",
+          `${aside} events wait aside for Redis: start the server until they have gone on, then erase`,
+        );
       const nowMs = Date.now();
       const redis = await openRedis(dir, redisUrl, { nowMs, onStep }, opened);
       const receipt = await eraseUser(dir, {

@@ -252,7 +252,7 @@ test.each([
   [
     "a log that is no LMDB file",
     (dir: string) => writeFile(join(dir, "log", "data.mdb"), "not a log"),
-    /an embedded store cannot be used: .*data\.mdb is no LMDB file/,
+    /a store cannot be used: .*data\.mdb is no LMDB file/,
   ],
 ])(
   "%s ends serve with code 1 and one line that names it and a remedy",

@@ -14,13 +14,11 @@ import {
   nothingErased,
   type RewrittenSegment,
 } from "../../datasets/log/erase-records.ts";
-import { openLmdbEventLog } from "../../datasets/log/lmdb-event-log.ts";
 import { listSegments } from "../../datasets/log/segment-files.ts";
 import { copyLmdb } from "../../datasets/storage/copy-lmdb.ts";
 import type { DataDir } from "../../datasets/storage/data-dir.ts";
 import { openLmdb } from "../../datasets/storage/lmdb.ts";
 import { commitReplacement, replacementDir } from "../../datasets/storage/replacement.ts";
-import { RoostError } from "../../errors.ts";
 import { lmdbStickyStore } from "../../experiments/assignment/lmdb-sticky-store.ts";
 import { partialOf, STATE_FILE } from "../../features/redis/state-file.ts";
 import type { ErasedOnRedis, RedisSpace } from "./redis-space.ts";
@@ -77,7 +75,6 @@ export async function eraseUser(
   { userId, nowMs, salt, redis, onStep = () => {} }: EraseRequest,
 ): Promise<ErasureReceipt> {
   onStep("writing files without the user");
-  await refuseWhileAside(dir);
   const prepared = replacementDir(dir.path);
   mkdirSync(prepared, { recursive: true });
   const files: string[] = [];
@@ -157,19 +154,6 @@ export async function eraseUser(
   });
   await redis?.finish();
   return receipt;
-}
-
-/** @throws BAD_ARGUMENT while events wait aside that Redis has not had yet: they may be the user's */
-async function refuseWhileAside(dir: DataDir): Promise<void> {
-  if (!existsSync(dir.at("spool", "data.mdb"))) return;
-  const spool = openLmdbEventLog(dir.at("spool"), { readOnly: true });
-  const aside = spool.lastSeq() - spool.firstSeq() + 1;
-  await spool.close();
-  if (aside > 0)
-    throw new RoostError(
-      "BAD_ARGUMENT",
-      `${aside} events wait aside for Redis: start the server until they have gone on, then erase`,
-    );
 }
 
 async function forgetSticky(path: string, userId: string): Promise<number> {

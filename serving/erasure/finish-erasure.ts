@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import type { DataDir } from "../../datasets/storage/data-dir.ts";
 import type { RedisConnection } from "../../datasets/storage/redis.ts";
-import { onEveryReplica } from "../../datasets/storage/redis-disk.ts";
+import { onEveryReplica, rewriteOnDisk } from "../../datasets/storage/redis-disk.ts";
 import { unlinkKeys } from "../../datasets/storage/redis-unlink.ts";
 import { UNFINISHED, type Unfinished } from "./unfinished.ts";
 
@@ -16,5 +16,7 @@ export async function finishErasure(dir: DataDir, connection: RedisConnection): 
   const { redis_keys } = JSON.parse(readFileSync(file, "utf8")) as Unfinished;
   await unlinkKeys(connection.client, redis_keys);
   await onEveryReplica(connection);
+  // Ids are the senders' text and may name users.
+  if (redis_keys.length > 0) await rewriteOnDisk(connection);
   rmSync(file);
 }

@@ -37,6 +37,8 @@ export interface IntakeOptions {
   };
   /** Uniform in [0, 1): who is asked to wait is drawn. */
   readonly random?: () => number;
+  /** Events that wait aside: users whom the state does not know may be created by them. */
+  readonly aside?: () => number;
   /** Told of events before they are written. */
   readonly onArrival?: (events: readonly Event[]) => void;
 }
@@ -63,11 +65,12 @@ export class EventIntake implements EventSink {
       unknownUsers = "accept",
       load = ALL_ADMITTED,
       random = () => 0,
+      aside = () => 0,
       onArrival = () => {},
     }: IntakeOptions = {},
   ) {
     this.#parts = parts;
-    this.#options = { waiting, behind, unknownUsers, load, random, onArrival };
+    this.#options = { waiting, behind, unknownUsers, load, random, aside, onArrival };
   }
 
   /** @throws OVERLOADED before anything is written, when too many events wait for the disk or for the state */
@@ -75,7 +78,9 @@ export class EventIntake implements EventSink {
     const { clock } = this.#parts;
     this.#refuseWhenFull(events.length);
     const strangers =
-      this.#options.unknownUsers === "refuse" ? await this.#strangers(events) : new Map();
+      this.#options.unknownUsers === "refuse" && this.#options.aside() === 0
+        ? await this.#strangers(events)
+        : new Map();
     const known = events.filter((_, i) => !strangers.has(i));
     const arrived =
       clock.kind === "world" ? known.map((event) => ({ ...event, time_ms: clock.nowMs() })) : known;

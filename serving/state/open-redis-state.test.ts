@@ -64,7 +64,7 @@ test.skipIf(REDIS_MISSING)(
     await connection.client.hset("t:{p0}fence:features", "token", 0);
 
     const kept = new Set(EVENTS.slice(0, KEPT).map(({ event_id }) => event_id as string));
-    const found = await checkAfterCrash(dataDir, kept, `${redis.url}?prefix=t:`, "time");
+    const found = await checkAfterCrash(dataDir, kept, `${redis.url}?prefix=t:`);
     expect(found).toEqual({ records: KEPT, lost: [], doubled: [], differing: [] });
   },
 );

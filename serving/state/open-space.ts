@@ -1,11 +1,14 @@
 import { randomUUID } from "node:crypto";
 import type { Logger } from "pino";
+import type { EventLog } from "../../datasets/log/event-log.ts";
 import { openLmdbEventLog } from "../../datasets/log/lmdb-event-log.ts";
 import { SpoolingLog } from "../../datasets/log/spooling-log.ts";
 import type { DataDir } from "../../datasets/storage/data-dir.ts";
-import type { RoostError } from "../../errors.ts";
+import { RoostError } from "../../errors.ts";
+import { closeInTurn } from "../close-in-turn.ts";
 import type { Settings } from "../settings.ts";
 import type { Time } from "./clock.ts";
+import { eventsAside, spoolPath } from "./events-aside.ts";
 import { type OpenState, openState } from "./open-state.ts";
 
 /** The space of a data directory, on Redis where the settings name one. */
@@ -18,8 +21,15 @@ export async function openSpace(
   leaseTtlMs: number | undefined,
   onLost: (error: RoostError) => void,
 ): Promise<OpenState> {
-  if (redisUrl === undefined)
+  const aside = await eventsAside(dir);
+  if (redisUrl === undefined) {
+    if (aside > 0)
+      throw new RoostError(
+        "BAD_STORE",
+        `${aside} events wait aside for Redis: name it by redis_url`,
+      );
     return openState(dir, (reason) => logger.warn({ reason }, "state is built anew from the log"));
+  }
   // Loaded where they are used: an embedded server starts without the client.
   const { connectRedis, parseRedisUrl } = await import("../../datasets/storage/redis.ts");
   const { openRedisState } = await import("./open-redis-state.ts");
@@ -27,31 +37,43 @@ export async function openSpace(
     logger.warn({ problem: error.message }, "the connection to Redis failed"),
   );
   opened.push(() => connection.close());
-  const state = await openRedisState(dir, {
-    connection,
-    owner: randomUUID(),
-    replicas: redisReplicas,
-    ...(leaseTtlMs !== undefined && { leaseTtlMs }),
-    wallMs,
-    onNotice: (reason) => logger.warn({ reason }, "state on Redis"),
-    onLost,
-  });
-  return redisDown === "spool" ? withSpool(state, dir, logger) : state;
+  const onRedis = (): Promise<OpenState> =>
+    openRedisState(dir, {
+      connection,
+      owner: randomUUID(),
+      replicas: redisReplicas,
+      ...(leaseTtlMs !== undefined && { leaseTtlMs }),
+      wallMs,
+      onNotice: (reason) => logger.warn({ reason }, "state on Redis"),
+      onLost,
+    });
+  const takes = redisDown === "spool";
+  if (!takes && aside === 0) return onRedis();
+  if (aside > 0) logger.warn({ events: aside }, "events wait aside for Redis");
+  return withSpool(openLmdbEventLog(spoolPath(dir)), onRedis, takes, logger);
 }
 
-/** The same space, whose log keeps events aside while Redis is gone. */
-function withSpool(state: OpenState, dir: DataDir, logger: Logger): OpenState {
-  const spool = new SpoolingLog(state.log, openLmdbEventLog(dir.at("spool")), {
-    onError: (error) => logger.error({ err: error }, "events that wait aside cannot go on"),
-  });
-  if (spool.spooled > 0) logger.warn({ events: spool.spooled }, "events wait aside for Redis");
+/** The space that is opened, its log with a spool in front. */
+async function withSpool(
+  kept: EventLog,
+  open: () => Promise<OpenState>,
+  takes: boolean,
+  logger: Logger,
+): Promise<OpenState> {
+  let state: OpenState;
+  try {
+    state = await open();
+  } catch (error) {
+    await kept.close();
+    throw error;
+  }
+  const onError = (error: unknown): void =>
+    logger.error({ err: error }, "events that wait aside cannot go on");
+  const spool = new SpoolingLog(state.log, kept, { takes, onError });
   return {
     ...state,
     log: spool,
     spool,
-    close: async () => {
-      await spool.close();
-      await state.close();
-    },
+    close: () => closeInTurn([() => state.close(), () => spool.close()]),
   };
 }
