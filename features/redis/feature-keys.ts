@@ -3,9 +3,9 @@ import type { Entity } from "../entities.ts";
 import { LAYOUT_HASH } from "../registry.ts";
 
 /**
- * Keys share so many hash tags, and so many of a cluster's slots: a request's 1,200 keys then go out as some 180 commands, and
- * a batch is written by as many scripts. The slots lie evenly, so masters with equal ranges get parts that
- * differ by one slot: up to some twenty masters share the load well.
+ * Keys share so many hash tags, and so many of a cluster's slots: a request's 1,200 keys then go out as some 180 commands,
+ * and a batch is written by as many scripts. The slots lie evenly, so masters with equal ranges get parts that differ by one
+ * slot: up to some twenty masters share the load well.
  */
 const BUCKETS = 64;
 const SLOTS = 16_384;

@@ -72,8 +72,8 @@ export interface FeatureLoad {
 
 /**
  * Reads feature state on Redis for requests, in at most two rounds: the viewer, posts, authors and pairs; and as soon as the
- * posts are here, what hangs on their topics and media and on whom the viewer follows. Copies of this process stand in front. When Redis does not
- * answer, a request gets what there is here and is told so.
+ * posts are here, what hangs on their topics and media and on whom the viewer follows. Copies of this process stand in
+ * front. When Redis does not answer, a request gets what there is here and is told so.
  */
 export class RedisFeatureReads {
   /** Values read so far, by entity and what they were. */

@@ -60,10 +60,10 @@ export interface EraseRequest {
 }
 
 /**
- * Removes a user from everything that a space keeps: segments, held-out part, event log and sticky arms are
- * written anew without them, what is derived from the log (features, snapshot, index of vectors) is thrown away and built again by the next
- * start. It happens whole or not at all; see `commitReplacement`. What the user added to counts of others goes with it.
- * Trained models stay: they hold weights, no records.
+ * Removes a user from everything that a space keeps: segments, held-out part, event log and sticky arms are written anew
+ * without them, what is derived from the log (features, snapshot, index of vectors) is thrown away and built again by the
+ * next start. It happens whole or not at all; see `commitReplacement`. What the user added to counts of others goes with
+ * it. Trained models stay: they hold weights, no records.
  *
  * On Redis there is by now only what the log builds again, and event ids. The first goes when all files are ready, before
  * they take their places: a crash until then leaves the user as whole as a lost cache does. The ids go behind the files, and
