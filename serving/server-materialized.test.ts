@@ -5,13 +5,12 @@ import { describe, expect, test } from "vitest";
 import { openDataDir } from "../datasets/storage/data-dir.ts";
 import { connectRedis, parseRedisUrl } from "../datasets/storage/redis.ts";
 import { REDIS_MISSING, startRedis } from "../datasets/storage/redis-server.fixture.ts";
-import { FeatureKeys } from "../features/redis/feature-keys.ts";
+import { FeatureKeys, STORED_LAYOUT } from "../features/redis/feature-keys.ts";
 import { holdLayout } from "../features/redis/layout-lease.ts";
 import { materialize, type Step } from "../features/redis/materialize.ts";
 import { RedisFeatureStore } from "../features/redis/redis-store.ts";
 import { STATE_FILE } from "../features/redis/state-file.ts";
 import { storedState } from "../features/redis/stored-state.ts";
-import { LAYOUT_HASH } from "../features/registry.ts";
 import { previewRanking } from "./rank-service.ts";
 import { servedItems } from "./served-record.ts";
 import { finallyDo, freshSpace, roost, type TestServer, testServer } from "./space.fixture.ts";
@@ -76,11 +75,11 @@ describe.skipIf(REDIS_MISSING)("materialised feature state (needs redis-server)"
     const expected = await told(await testServer());
     const { redis, dir, build, serve, layouts, connection } = await spaceOnRedis();
     const { position } = await build();
-    expect(await layouts()).toEqual(new Set([OTHER_LAYOUT, LAYOUT_HASH]));
+    expect(await layouts()).toEqual(new Set([OTHER_LAYOUT, STORED_LAYOUT]));
     const server = await serve();
     expect(rebuilt(server)).toEqual([]);
     expect(await told(server)).toEqual(expected);
-    await expect.poll(layouts).toEqual(new Set([LAYOUT_HASH]));
+    await expect.poll(layouts).toEqual(new Set([STORED_LAYOUT]));
 
     const refused = await roost(
       ["features", "materialize", "--data-dir", dir, "--redis-url", redis.url],
@@ -109,7 +108,7 @@ describe.skipIf(REDIS_MISSING)("materialised feature state (needs redis-server)"
     await next.transaction(position, (state) => state.edit("user", "1").fill(2));
     await lease.release();
     await (await serve()).close();
-    expect(await layouts()).toEqual(new Set([OTHER_LAYOUT, LAYOUT_HASH]));
+    expect(await layouts()).toEqual(new Set([OTHER_LAYOUT, STORED_LAYOUT]));
   });
 
   test("a server that finds it half made builds it anew, and ranks the same", async () => {
@@ -136,7 +135,7 @@ describe.skipIf(REDIS_MISSING)("materialised feature state (needs redis-server)"
     });
     expect(ended.code).toBe(0);
     const report = JSON.parse(ended.stdout) as Record<string, unknown>;
-    expect(report).toMatchObject({ layout: LAYOUT_HASH, resumed: null, events_caught_up: 0 });
+    expect(report).toMatchObject({ layout: STORED_LAYOUT, resumed: null, events_caught_up: 0 });
     expect(report.events_replayed).toBe(report.position);
     const progress = ended.stderr
       .trim()

@@ -77,6 +77,11 @@ export class RedisGroups {
     this.#copies = replicas === undefined ? undefined : new ReplicaCopies(replicas);
   }
 
+  /** Whether keys are shared out among nodes, a command for each slot. */
+  get shared(): boolean {
+    return this.#client instanceof Cluster;
+  }
+
   /** The values of these keys; null where there is none. */
   async getAll(keys: readonly string[]): Promise<(Buffer | null | Error)[]> {
     const answers = await this.#each({

@@ -1,14 +1,17 @@
 import keySlot from "cluster-key-slot";
-import type { Entity } from "../entities.ts";
+import { ENTITIES, type Entity } from "../entities.ts";
 import { LAYOUT_HASH } from "../registry.ts";
 
 /**
- * Keys share so many hash tags, and so many of a cluster's slots: a request's 1,200 keys then go out as some 180 commands,
- * and a batch is written by as many scripts. The slots lie evenly, so masters with equal ranges get parts that differ by one
- * slot: up to some twenty masters share the load well.
+ * Keys share so many hash tags, and so many of a cluster's slots: a request's 1,200 keys then go out as some 60 commands, and
+ * a batch is written by as few scripts. The slots lie evenly, so masters with equal ranges get parts that differ by one slot:
+ * up to some ten masters share the load well.
  */
-const BUCKETS = 64;
+const BUCKETS = 32;
 const SLOTS = 16_384;
+
+/** The layout of stored vectors: their slots, and the tags that their keys share. */
+export const STORED_LAYOUT = `${LAYOUT_HASH}-${BUCKETS}`;
 
 const TAGS = evenTags();
 
@@ -36,13 +39,18 @@ export class FeatureKeys {
   readonly redo: string;
   /** The layout that was served last. */
   readonly served: string;
+  /** What the keys of an entity begin with, by bucket. */
+  readonly #begins: Readonly<Record<Entity, readonly string[]>>;
 
   /** @param prefix of everything that this Roost keeps in Redis */
-  constructor(prefix: string, layout = LAYOUT_HASH) {
+  constructor(prefix: string, layout = STORED_LAYOUT) {
     this.every = `${prefix}f:`;
     this.layout = `${this.every}${layout}:`;
     this.redo = `${this.layout}redo`;
     this.served = `${prefix}served-layout`;
+    this.#begins = Object.fromEntries(
+      ENTITIES.map((entity) => [entity, TAGS.map((tag) => `${this.entity(entity)}${tag}`)]),
+    ) as unknown as Record<Entity, readonly string[]>;
   }
 
   /** What the keys of an entity begin with. */
@@ -51,7 +59,16 @@ export class FeatureKeys {
   }
 
   of(entity: Entity, key: string): string {
-    return `${this.layout}${entity}:${TAGS[bucket(key)]}${escaped(key)}`;
+    // FNV-1a over UTF-16 units: ids that follow each other fall into different buckets.
+    let hash = 0x811c9dc5;
+    let isPlain = true;
+    for (let i = 0; i < key.length; i++) {
+      const unit = key.charCodeAt(i);
+      hash = Math.imul(hash ^ unit, 0x01000193);
+      if (unit === BACKSLASH || unit >= FIRST_SURROGATE) isPlain = false;
+    }
+    const bucket = (hash ^ (hash >>> 8) ^ (hash >>> 16) ^ (hash >>> 24)) & (BUCKETS - 1);
+    return `${this.#begins[entity][bucket]}${isPlain ? key : escaped(key)}`;
   }
 
   /** Whose vector lies under a key of this layout. */
@@ -71,18 +88,11 @@ export class FeatureKeys {
   }
 }
 
-/** FNV-1a over UTF-16 units: ids that follow each other fall into different buckets. */
-function bucket(key: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
-  return (hash ^ (hash >>> 8) ^ (hash >>> 16) ^ (hash >>> 24)) & (BUCKETS - 1);
-}
-
-const LONE_SURROGATE = /[\ud800-\udfff]/u;
+const BACKSLASH = 0x5c;
+const FIRST_SURROGATE = 0xd800;
 
 /** Keys come from requests and may hold halves of surrogate pairs, which UTF-8 cannot tell apart. */
 function escaped(key: string): string {
-  if (!key.includes("\\") && !LONE_SURROGATE.test(key)) return key;
   return key.replace(/\\|[\ud800-\udfff]/gu, (unit) =>
     unit === "\\" ? "\\\\" : `\\${unit.charCodeAt(0).toString(16)}`,
   );

@@ -2,8 +2,7 @@ import { type KeptLease, keepLease } from "../../datasets/log/kept-lease.ts";
 import { redisLeases } from "../../datasets/log/redis-leases.ts";
 import type { RedisConnection } from "../../datasets/storage/redis.ts";
 import { RoostError } from "../../errors.ts";
-import { LAYOUT_HASH } from "../registry.ts";
-import { FeatureKeys } from "./feature-keys.ts";
+import { FeatureKeys, STORED_LAYOUT } from "./feature-keys.ts";
 import { storedState } from "./stored-state.ts";
 
 /** The lease that a prefix' one server holds. */
@@ -37,7 +36,7 @@ export async function holdLayout(
     onLost,
     ttlMs,
     onlyForDead = false,
-    layout = LAYOUT_HASH,
+    layout = STORED_LAYOUT,
   }: LayoutLeaseOptions,
 ): Promise<KeptLease> {
   const keys = new FeatureKeys(connection.target.prefix, layout);

@@ -5,8 +5,7 @@ import { listSegments } from "../../datasets/log/segment-files.ts";
 import type { DataDir } from "../../datasets/storage/data-dir.ts";
 import type { RedisConnection } from "../../datasets/storage/redis.ts";
 import { applyEvent } from "../engine.ts";
-import { LAYOUT_HASH } from "../registry.ts";
-import { FeatureKeys } from "./feature-keys.ts";
+import { FeatureKeys, STORED_LAYOUT } from "./feature-keys.ts";
 import { holdLayout } from "./layout-lease.ts";
 import { isMarked, markLog } from "./log-mark.ts";
 import { RedisFeatureStore } from "./redis-store.ts";
@@ -65,7 +64,7 @@ const SAVE_EVERY_MS = 10_000;
  * @throws FENCED when another process writes or builds this layout, or took it over; REDIS_UNAVAILABLE, BAD_SEGMENT
  */
 export async function materialize(options: MaterializeOptions): Promise<Materialized> {
-  const { connection, dir, owner, monotonicMs, leaseTtlMs, layout = LAYOUT_HASH } = options;
+  const { connection, dir, owner, monotonicMs, leaseTtlMs, layout = STORED_LAYOUT } = options;
   const ended = new AbortController();
   const signal = AbortSignal.any([options.signal, ended.signal]);
   const lease = await holdLayout(connection, {

@@ -123,15 +123,16 @@ export class RedisFeatureReads {
   async load(request: FeatureLoad): Promise<LoadedFeatures> {
     const loaded = new LoadedFeatures(request.userId, request.postIds, this.#now());
     const first: Wanted[] = [];
-    const authors: Wanted[] = [];
+    const authors: Wanted[] = this.#groups.shared ? first : [];
     const second: Wanted[] = [];
     this.#needFirst(request, loaded, first);
     this.#needAuthors(request, loaded, authors);
     // Of what there is a copy, fresh or not, it is known what hangs on it: seldom is anything left for a second round.
     this.#needSecond(request, loaded, first);
     const posts = this.#fetch(first, loaded, true);
-    // On its way behind the posts: while it is, their topics are asked for.
-    const others = this.#fetch(authors, loaded, true);
+    // On its way behind the posts: while it is, their topics are asked for. On a cluster keys of one slot share a command,
+    // and half as many commands save more than that.
+    const others = authors === first ? posts : this.#fetch(authors, loaded, true);
     const answered = await posts;
     if (first.length > 0) this.#needSecond(request, loaded, second);
     // Redis that did not answer the first time is not waited for again.

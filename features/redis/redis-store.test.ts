@@ -12,9 +12,10 @@ import {
 } from "../../datasets/storage/redis-server.fixture.ts";
 import { applyEvent } from "../engine.ts";
 import { MemoryState } from "../memory-store.ts";
-import { LAYOUT_HASH, SLOTS } from "../registry.ts";
+import { SLOTS } from "../registry.ts";
 import { smallWorld } from "../small-world.fixture.ts";
 import { storeContract } from "../store.contract.ts";
+import { STORED_LAYOUT } from "./feature-keys.ts";
 import { layoutLease } from "./layout-lease.ts";
 import { RedisFeatureStore, type RedisStoreOptions } from "./redis-store.ts";
 import { removeOtherLayouts } from "./removal.ts";
@@ -164,7 +165,7 @@ describe.skipIf(REDIS_MISSING)("on one server (needs redis-server)", () => {
     await theirs.release(layoutLease("0123456789abcdef"), 0, token);
     expect(await removeOtherLayouts(at, removal)).toEqual({ removed: 2, written: [] });
     const left = await at.client.keys(`${at.target.prefix}f:*`);
-    expect(left.every((key) => key.includes(LAYOUT_HASH))).toBe(true);
+    expect(left.every((key) => key.includes(STORED_LAYOUT))).toBe(true);
     expect(left.length).toBe(2);
   });
 });

@@ -4,8 +4,7 @@ import type { Leases } from "../../datasets/log/leases.ts";
 import type { RedisConnection } from "../../datasets/storage/redis.ts";
 import { scanKeys } from "../../datasets/storage/redis-scan.ts";
 import { unlinkKeys } from "../../datasets/storage/redis-unlink.ts";
-import { LAYOUT_HASH } from "../registry.ts";
-import { FeatureKeys } from "./feature-keys.ts";
+import { FeatureKeys, STORED_LAYOUT } from "./feature-keys.ts";
 import { layoutLease } from "./layout-lease.ts";
 
 /** Keys that are removed between two looks whether to go on. */
@@ -38,7 +37,7 @@ export async function removeOtherLayouts(
   const own = new FeatureKeys(target.prefix);
   const layouts = new Set<string>();
   for (const key of await scanKeys(client, own.every)) layouts.add(own.layoutOf(key));
-  layouts.delete(LAYOUT_HASH);
+  layouts.delete(STORED_LAYOUT);
   let removed = 0;
   const written: string[] = [];
   for (const layout of layouts) {

@@ -3,10 +3,9 @@ import type { Leases } from "../../datasets/log/leases.ts";
 import { redisLeases } from "../../datasets/log/redis-leases.ts";
 import type { RedisConnection } from "../../datasets/storage/redis.ts";
 import { RoostError } from "../../errors.ts";
-import { FeatureKeys } from "../../features/redis/feature-keys.ts";
+import { FeatureKeys, STORED_LAYOUT } from "../../features/redis/feature-keys.ts";
 import { holdLayout, SERVER_LEASE } from "../../features/redis/layout-lease.ts";
 import { removeOtherLayouts } from "../../features/redis/removal.ts";
-import { LAYOUT_HASH } from "../../features/registry.ts";
 
 /** The one partition of a space's log. */
 export const LOG_PARTITION = 0;
@@ -80,10 +79,10 @@ export function forgetOtherLayouts(
   const { served } = new FeatureKeys(target.prefix);
   const ended = new AbortController();
   const forget = async (): Promise<void> => {
-    if ((await client.get(served)) === LAYOUT_HASH) return;
+    if ((await client.get(served)) === STORED_LAYOUT) return;
     const { signal } = ended;
     await removeOtherLayouts(connection, { leases: leasesOf(options), monotonicMs, signal });
-    await client.set(served, LAYOUT_HASH);
+    await client.set(served, STORED_LAYOUT);
   };
   const forgotten = forget().catch((error: Error) => {
     if (!ended.signal.aborted)
