@@ -37,7 +37,7 @@ import { MACHINE_TIME, type Time, WorldClock, wallClock } from "./state/clock.ts
 import { EventIntake } from "./state/event-intake.ts";
 import { LogConsumer } from "./state/log-consumer.ts";
 import { NewPosts } from "./state/new-posts.ts";
-import { openSpace } from "./state/open-space.ts";
+import { openSpace, type RedisPatience } from "./state/open-space.ts";
 import { PostVectors } from "./state/post-vectors.ts";
 import { RetrievalDelay, type RetrievalObserver } from "./state/retrieval-delay.ts";
 import { EXPERIMENTS_KIND } from "./versions/experiments-kind.ts";
@@ -53,7 +53,7 @@ const MINUTE_MS = 60_000;
 /** How often fan-out looks at its load. */
 const LOAD_LOOK_MS = 100;
 
-export interface ServerOptions {
+export interface ServerOptions extends RedisPatience {
   /** Where time comes from. Default: the machine. */
   readonly time?: Time;
   /** Share of requests that log every candidate, 0–1. */
@@ -63,8 +63,6 @@ export interface ServerOptions {
   /** Records in a segment, and time between two looks for what is to be rolled, trimmed and swept. */
   readonly rowsPerSegment?: number;
   readonly upkeepEveryMs?: number;
-  /** How long a dead server keeps others from the feature state on Redis. */
-  readonly leaseTtlMs?: number;
   /** Told of every post that retrieval has come to find, or not to find any more. */
   readonly onRetrieval?: RetrievalObserver;
   /** Longest wait for the two-tower source. */
@@ -127,7 +125,7 @@ async function open(
   opened.push(() => dir.close());
   let lost: RoostError | undefined;
   const { log, spool, live, source, figures, timeline, fanOut, checkpoint, drain, close } =
-    await openSpace(settings, dir, time, logger, opened, options.leaseTtlMs, (error) => {
+    await openSpace(settings, dir, time, logger, opened, options, (error) => {
       lost = error;
       logger.fatal({ err: error }, "the state on Redis is lost to this process");
     });

@@ -119,6 +119,11 @@ export class RedisFeatureReads {
     this.#followers.push(follow);
   }
 
+  /** How long a request waits in each of its two rounds. */
+  get timeoutMs(): number {
+    return this.#options.timeoutMs;
+  }
+
   /** What a `FeatureReader` looks at for these candidates. Never fails: see `degraded` of what it gives. */
   async load(request: FeatureLoad): Promise<LoadedFeatures> {
     const loaded = new LoadedFeatures(request.userId, request.postIds, this.#now());

@@ -21,9 +21,10 @@ export interface FeatureSource extends StateView {
   readonly position?: number;
   /** Fetches what the features of these candidates look at, where state is not in this process. */
   load?(candidates: FeatureLoad): Promise<LoadedState>;
+  /** Longest wait for what `load` gives, by default 250 ms: what is not there by then is missing. */
+  readonly loadTimeoutMs?: number;
 }
 
-/** Longest wait for state that is fetched: what is not there by then is missing. */
 const LOAD_TIMEOUT_MS = 250;
 
 /**
@@ -48,7 +49,7 @@ export function stageFeatures(stage: ModelStage, state: FeatureSource): Hydrator
 
   return {
     name: `${stage}_features`,
-    timeoutMs: state.load === undefined ? 0 : LOAD_TIMEOUT_MS,
+    timeoutMs: state.load === undefined ? 0 : (state.loadTimeoutMs ?? LOAD_TIMEOUT_MS),
     onFailure: "open",
     enabled: (query) => query.models[stage] !== undefined,
     hydrate: (query, table, signal) => {

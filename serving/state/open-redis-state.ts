@@ -35,12 +35,16 @@ export interface RedisStateOptions extends LeaseOptions {
   readonly onLost: (error: RoostError) => void;
   /** Records that may wait to be rolled into segments. */
   readonly maxLength?: number;
+  /** How long a request waits for features in each of its two rounds. */
+  readonly featureTimeoutMs?: number;
   /** Replicas that must have a copy of an event before it is acknowledged; 0: one while any is connected. */
   readonly replicas?: number;
 }
 
 /** Rolled at least hourly; so many unrolled ones are a stuck roller and half a gigabyte. */
 const MOST_UNROLLED = 2_000_000;
+/** Rounds of a request to Redis for its features, and half of one for what lies between. */
+const ROUNDS = 2.5;
 /** Time that deliveries get when a server ends. */
 const MOST_SETTLING_MS = 5_000;
 
@@ -108,7 +112,10 @@ export async function openRedisState(
     // What was lost while this was built is for the next start.
     if (!lost) rmSync(lossPath(dir), { force: true });
     closers.push(forgetOtherLayouts(options, onNotice));
-    const reads = new RedisFeatureReads(connection, wallMs);
+    const { featureTimeoutMs: timeoutMs } = options;
+    const reads = new RedisFeatureReads(connection, wallMs, {
+      ...(timeoutMs !== undefined && { timeoutMs }),
+    });
     const usage = watchUsage((signal) => measureUsage(connection, { signal }));
     closers.push(() => usage.close());
     const { fanOut, timeline } = await openTimelines(store, broadcast, options);
@@ -129,6 +136,7 @@ export async function openRedisState(
         },
         get: (entity, key) => features.get(entity, key),
         load: (wanted) => reads.load(wanted),
+        loadTimeoutMs: ROUNDS * reads.timeoutMs,
       },
       figures: { usage: () => usage.latest(), reads },
       checkpoint,

@@ -11,6 +11,14 @@ import type { Time } from "./clock.ts";
 import { eventsAside, spoolPath } from "./events-aside.ts";
 import { type OpenState, openState } from "./open-state.ts";
 
+/** How a server deals with Redis, other than by its settings. */
+export interface RedisPatience {
+  /** How long a dead server keeps others from the state there. */
+  readonly leaseTtlMs?: number;
+  /** How long a request waits for features of there, in each of two rounds. */
+  readonly featureTimeoutMs?: number;
+}
+
 /** The space of a data directory, on Redis where the settings name one. */
 export async function openSpace(
   { redisUrl, redisDown, redisReplicas }: Settings,
@@ -18,7 +26,7 @@ export async function openSpace(
   { wallMs }: Time,
   logger: Logger,
   opened: (() => unknown)[],
-  leaseTtlMs: number | undefined,
+  { leaseTtlMs, featureTimeoutMs }: RedisPatience,
   onLost: (error: RoostError) => void,
 ): Promise<OpenState> {
   const aside = await eventsAside(dir);
@@ -43,6 +51,7 @@ export async function openSpace(
       owner: randomUUID(),
       replicas: redisReplicas,
       ...(leaseTtlMs !== undefined && { leaseTtlMs }),
+      ...(featureTimeoutMs !== undefined && { featureTimeoutMs }),
       wallMs,
       onNotice: (reason) => logger.warn({ reason }, "state on Redis"),
       onLost,
