@@ -62,6 +62,7 @@ export async function eraseFromSegments(
     const writer = new SegmentWriter(work, {
       firstSeq: segment.first_seq,
       rowsPerSegment: segment.rows,
+      charactersPerSegment: Number.POSITIVE_INFINITY,
     });
     try {
       for await (const event of eventsOf(dir, segment))

@@ -37,6 +37,8 @@ const CHUNK_TYPES: readonly DuckDBType[] = [
 /** The columns of up to `CHUNK_ROWS` events. Every cell is set; `present` says which count. */
 export class SegmentBuffer {
   rows = 0;
+  /** Characters of the texts. */
+  characters = 0;
   readonly #seq = new Float64Array(CHUNK_ROWS);
   readonly #timeMs = new Float64Array(CHUNK_ROWS);
   readonly #type = new Uint8Array(CHUNK_ROWS);
@@ -123,6 +125,7 @@ export class SegmentBuffer {
           // UTF-8 has no lone surrogates; JSON escapes them, so such a text keeps its exact value in `payload`.
           if (!LONE_SURROGATE.test(text) && !text.includes("\0")) {
             (this.#texts[TEXT_COLUMNS.indexOf(key)] as string[])[row] = text;
+            this.characters += text.length;
             present |= PRESENT[key];
             break;
           }
@@ -136,7 +139,9 @@ export class SegmentBuffer {
       }
     }
     if (rest !== undefined) {
-      (this.#texts[4] as string[])[row] = JSON.stringify(rest);
+      const payload = JSON.stringify(rest);
+      (this.#texts[4] as string[])[row] = payload;
+      this.characters += payload.length;
       present |= PRESENT.payload;
     }
     this.#present[row] = present;

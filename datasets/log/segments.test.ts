@@ -231,3 +231,23 @@ test("a reader that stops early frees its database", async () => {
     }
   }
 });
+
+test("a segment ends before it has all its rows when its texts are long", async () => {
+  const posts = Array.from(
+    { length: 50 },
+    (_, i): Event =>
+      EventSchema.parse({
+        type: "post_created",
+        time_ms: i,
+        post_id: String(1 + i),
+        author_id: "1",
+        text: "x".repeat(100),
+      }),
+  );
+  const writer = new SegmentWriter(dir, { charactersPerSegment: 1_500 });
+  await writer.appendAll(posts);
+  const written = await writer.close();
+  expect(written.length).toBeGreaterThan(3);
+  for (const { rows } of written.slice(0, -1)) expect(rows).toBeLessThan(15);
+  expect((await read({ order: "seq" })).map(({ seq: _, ...event }) => event)).toEqual(posts);
+});

@@ -20,6 +20,8 @@ import { inSequence, timeWindows, type Window } from "./segment-windows.ts";
 
 // 2^18 rows are 10–30 MB of Parquet: few files for a day, and one segment's columns fit in memory twice.
 const ROWS_PER_SEGMENT = 1 << 18;
+/** A record of what was served can take 100 kB: a segment of such must still fit the memory that DuckDB is given. */
+const CHARACTERS_PER_SEGMENT = 1 << 26;
 
 /**
  * Writes events into immutable Parquet segments, numbering them from the last seq of the directory on. Memory holds
@@ -29,6 +31,9 @@ const ROWS_PER_SEGMENT = 1 << 18;
 export class SegmentWriter {
   readonly #dir: string;
   readonly #rowsPerSegment: number;
+  readonly #charactersPerSegment: number;
+  /** Characters in full buffers. */
+  #characters = 0;
   #nextSeq: number;
   #buffers: SegmentBuffer[] = [];
   #facts: SegmentFacts;
@@ -41,12 +46,15 @@ export class SegmentWriter {
     dir: string,
     options: {
       rowsPerSegment?: number;
+      /** Characters of texts after which a segment ends before it has all its rows. */
+      charactersPerSegment?: number;
       /** Seq of the first event in an empty directory; refused when segments say otherwise. Default 1. */
       firstSeq?: number;
     } = {},
   ) {
     this.#dir = dir;
     this.#rowsPerSegment = options.rowsPerSegment ?? ROWS_PER_SEGMENT;
+    this.#charactersPerSegment = options.charactersPerSegment ?? CHARACTERS_PER_SEGMENT;
     if (!(Number.isInteger(this.#rowsPerSegment) && this.#rowsPerSegment > 0))
       throw new RoostError("BAD_ARGUMENT", "rowsPerSegment must be a whole number above 0");
     mkdirSync(dir, { recursive: true });
@@ -73,13 +81,17 @@ export class SegmentWriter {
   append(event: Event): Promise<void> | undefined {
     let buffer = this.#buffers.at(-1);
     if (buffer === undefined || buffer.rows === CHUNK_ROWS) {
+      this.#characters += buffer?.characters ?? 0;
       buffer = new SegmentBuffer();
       this.#buffers.push(buffer);
     }
     buffer.append(this.#nextSeq, event);
     note(this.#facts, event, this.#nextSeq);
     this.#nextSeq++;
-    return this.#facts.rows === this.#rowsPerSegment ? this.#rotate() : undefined;
+    const isFull =
+      this.#facts.rows === this.#rowsPerSegment ||
+      this.#characters + buffer.characters >= this.#charactersPerSegment;
+    return isFull ? this.#rotate() : undefined;
   }
 
   /** Adds many events, waiting where `append` asks for it. */
@@ -105,6 +117,7 @@ export class SegmentWriter {
   #rotate(): Promise<void> {
     const [buffers, facts] = [this.#buffers, this.#facts];
     this.#buffers = [];
+    this.#characters = 0;
     this.#facts = emptyFacts(this.#nextSeq);
     const previous = this.#written;
     this.#written = previous.then(() => this.#write(buffers, facts));
