@@ -10,6 +10,7 @@ import type { Settings } from "../settings.ts";
 import type { Time } from "./clock.ts";
 import { eventsAside, spoolPath } from "./events-aside.ts";
 import { type OpenState, openState } from "./open-state.ts";
+import { redisNote } from "./redis-note.ts";
 
 /** How a server deals with Redis, other than by its settings. */
 export interface RedisPatience {
@@ -35,6 +36,12 @@ export async function openSpace(
       throw new RoostError(
         "BAD_STORE",
         `${aside} events wait aside for Redis: name it by redis_url`,
+      );
+    const note = redisNote(dir);
+    if (note !== undefined)
+      logger.warn(
+        { prefix: note.prefix, nodes: note.nodes },
+        "this space was on Redis last: what only Redis has is not here, and what comes now is not there",
       );
     return openState(dir, (reason) => logger.warn({ reason }, "state is built anew from the log"));
   }
