@@ -1,7 +1,6 @@
 import { Cluster, type Redis } from "ioredis";
 import { RoostError } from "../../errors.ts";
 import type { RedisConnection } from "./redis.ts";
-import { onlineReplicas } from "./redis-durability.ts";
 
 /** How long replicas are waited for at a time, and how often: what is on its way to them may be much. */
 const REPLICAS_WAIT_MS = 1_500;
@@ -14,7 +13,8 @@ const WAITS = 20;
 export async function onEveryReplica({ client }: RedisConnection): Promise<void> {
   for (const master of client instanceof Cluster ? client.nodes("master") : [client])
     for (let wait = 1; ; wait++) {
-      const replicas = onlineReplicas(await answered(master.info("replication")));
+      // Also those that are still being filled: they are when it is their turn to say what they have.
+      const replicas = connectedReplicas(await answered(master.info("replication")));
       if (replicas === 0) break;
       const copies = await answered(master.wait(replicas, REPLICAS_WAIT_MS));
       if (copies >= replicas) break;
@@ -60,6 +60,8 @@ async function rewrite(server: Redis): Promise<boolean> {
   if (points !== "") await server.bgsave("SCHEDULE");
   return appends || points !== "";
 }
+
+const connectedReplicas = (info: string): number => info.match(/^slave\d+:/gm)?.length ?? 0;
 
 const nameOf = ({ options }: Redis): string => `${options.host}:${options.port}`;
 
