@@ -60,6 +60,9 @@ export interface RedisEventLog extends EventLog {
   readonly durability: RedisDurability;
 }
 
+/** The one partition of a space's log. */
+export const LOG_PARTITION = 0;
+
 /** Keys of one partition; all of them lie in one slot of a cluster. */
 export const partitionKey = (prefix: string, partition: number, name: string): string =>
   `${prefix}{p${partition}}${name}`;

@@ -40,7 +40,7 @@ export class SpoolingLog implements EventLog {
   #entering = 0;
   #draining: Promise<void> | undefined;
   /** Set while the last of what is aside goes on: what comes then waits for that, or the queue would never end. */
-  #last: { readonly gone: Promise<void>; readonly open: () => void } | undefined;
+  #nearlyOut: { readonly gone: Promise<void>; readonly open: () => void } | undefined;
 
   /** @param spool durable in this process' own storage; closed with this log, as `log` is */
   constructor(log: EventLog, spool: EventLog, options: SpoolingLogOptions = {}) {
@@ -62,7 +62,7 @@ export class SpoolingLog implements EventLog {
 
   /** @throws LOG_FULL when too many events are aside; REDIS_UNAVAILABLE while any are that nothing may join */
   async append(events: readonly Event[], nowMs: number): Promise<AppendResult[]> {
-    while (this.#last !== undefined) await this.#last.gone;
+    while (this.#nearlyOut !== undefined) await this.#nearlyOut.gone;
     if (!this.#options.takes) {
       if (this.spooled > 0)
         throw new RoostError(
@@ -106,23 +106,23 @@ export class SpoolingLog implements EventLog {
     if (this.#now === undefined || this.#closing.signal.aborted) return;
     this.#draining ??= this.#drainAll(this.#now).finally(() => {
       this.#draining = undefined;
-      this.#open();
+      this.#letOn();
       // What came in the turn in which nothing was found.
       if (this.spooled > 0) this.#drain();
     });
   }
 
-  #close(): void {
+  #holdBack(): void {
     let open = (): void => {};
     const gone = new Promise<void>((resolve) => {
       open = resolve;
     });
-    this.#last ??= { gone, open };
+    this.#nearlyOut ??= { gone, open };
   }
 
-  #open(): void {
-    this.#last?.open();
-    this.#last = undefined;
+  #letOn(): void {
+    this.#nearlyOut?.open();
+    this.#nearlyOut = undefined;
   }
 
   async #drainAll(now: () => number): Promise<void> {
@@ -139,9 +139,9 @@ export class SpoolingLog implements EventLog {
         await this.#log.append(events.map(withoutSeq), now());
         await this.#spool.trim(last);
         pauseMs = RETRY_MS;
-        if (this.spooled <= BATCH) this.#close();
+        if (this.spooled <= BATCH) this.#holdBack();
       } catch (error) {
-        this.#open();
+        this.#letOn();
         if (signal.aborted) return;
         if (!isAway(error)) {
           this.#options.onError(error);

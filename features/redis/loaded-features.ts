@@ -2,8 +2,8 @@ import { type Between, ENTITIES, type Entity, pairKey, type StateView } from "..
 
 /**
  * What reading a value came to: `present` and `missing` as Redis says or said a moment ago, `missing` too where neither it
- * nor a copy could say; `stale`, an older copy in the
- * place of what could not be fetched; `expired`, a copy too old for that, so that there is nothing.
+ * nor a copy could say; `stale`, an older copy in the place of what could not be fetched; `expired`, a copy too old for
+ * that, so that there is nothing.
  */
 export const READ_STATUSES = ["present", "missing", "stale", "expired"] as const;
 export type ReadStatus = (typeof READ_STATUSES)[number];

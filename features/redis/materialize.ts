@@ -1,6 +1,6 @@
 import type { EventLog } from "../../datasets/log/event-log.ts";
 import { followLog } from "../../datasets/log/reader.ts";
-import { openRedisEventLog } from "../../datasets/log/redis-event-log.ts";
+import { LOG_PARTITION, openRedisEventLog } from "../../datasets/log/redis-event-log.ts";
 import { listSegments } from "../../datasets/log/segment-files.ts";
 import type { DataDir } from "../../datasets/storage/data-dir.ts";
 import type { RedisConnection } from "../../datasets/storage/redis.ts";
@@ -52,8 +52,6 @@ export interface Materialized {
   readonly seconds: Readonly<Record<Step, number>>;
 }
 
-/** The same server's log, whose only partition this is. */
-const LOG_PARTITION = 0;
 /** As long as a run repeats at most, or ten times as long as a save takes. */
 const SAVE_EVERY_MS = 10_000;
 

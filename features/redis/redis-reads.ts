@@ -42,6 +42,10 @@ const ENTRY_BYTES = 200;
 /** A second attempt finds a slot that moved or a node that was promoted; more would outlast the request. */
 const ATTEMPTS = 2;
 
+/** Entities that are kept one by one. */
+type Single = Exclude<Entity, "user_author">;
+const SINGLE = ENTITIES.filter((entity) => entity !== "user_author");
+
 /** A place of the cache. Another copy is put into it, which costs less than into the cache; requests keep the one they took. */
 interface Place<T> {
   copy: T;
@@ -89,7 +93,7 @@ export class RedisFeatureReads {
   readonly #now: () => number;
   readonly #options: Required<Omit<RedisReadsOptions, "cacheBytes">>;
   /** Of every entity but pairs. */
-  readonly #places: Readonly<Record<Entity, LRUCache<string, Place<Copy>>>>;
+  readonly #places: Readonly<Record<Single, LRUCache<string, Place<Copy>>>>;
   /** Both directions of a pair, by viewer and author. */
   readonly #between: LRUCache<string, Place<CopiesBetween>>;
 
@@ -109,8 +113,8 @@ export class RedisFeatureReads {
     const most = (entity: Entity, vectors: number): number =>
       Math.ceil(cacheBytes / (ENTRY_BYTES + vectors * 8 * SLOTS[entity]));
     this.#places = Object.fromEntries(
-      ENTITIES.map((entity) => [entity, new LRUCache({ max: most(entity, 1) })]),
-    ) as Record<Entity, LRUCache<string, Place<Copy>>>;
+      SINGLE.map((entity) => [entity, new LRUCache({ max: most(entity, 1) })]),
+    ) as Record<Single, LRUCache<string, Place<Copy>>>;
     this.#between = new LRUCache({ max: most("user_author", 2) });
   }
 
@@ -210,13 +214,13 @@ export class RedisFeatureReads {
   }
 
   /** Looks at a key, unless it was asked for before. */
-  #need(entity: Entity, key: string, loaded: LoadedFeatures, wanted: Wanted[]): void {
+  #need(entity: Single, key: string, loaded: LoadedFeatures, wanted: Wanted[]): void {
     if (!loaded.has(entity, key))
       loaded.put(entity, key, this.#copyOf(entity, key, loaded, wanted));
   }
 
   /** A fresh copy, or one that is to be fetched, which is noted. */
-  #copyOf(entity: Entity, key: string, loaded: LoadedFeatures, wanted: Wanted[]): Copy {
+  #copyOf(entity: Single, key: string, loaded: LoadedFeatures, wanted: Wanted[]): Copy {
     // Moves nothing: whoever is in use is fetched again each second, and is moved then.
     const earlier = this.#places[entity].peek(key)?.copy;
     if (this.#isFresh(earlier, loaded)) {

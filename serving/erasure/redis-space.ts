@@ -1,6 +1,6 @@
 import { removeTimelines } from "../../candidates/timelines/removal.ts";
 import { eventIdKeysOf } from "../../datasets/log/erase-event-ids.ts";
-import { openRedisEventLog } from "../../datasets/log/redis-event-log.ts";
+import { LOG_PARTITION, openRedisEventLog } from "../../datasets/log/redis-event-log.ts";
 import { redisLeases } from "../../datasets/log/redis-leases.ts";
 import { SegmentRoller } from "../../datasets/log/roller.ts";
 import { listSegments } from "../../datasets/log/segment-files.ts";
@@ -17,7 +17,7 @@ import { FeatureKeys } from "../../features/redis/feature-keys.ts";
 import { RedisFeatureStore } from "../../features/redis/redis-store.ts";
 import { removeOtherLayouts } from "../../features/redis/removal.ts";
 import { closeInTurn } from "../close-in-turn.ts";
-import { holdState, LOG_PARTITION } from "../state/hold-state.ts";
+import { holdState } from "../state/hold-state.ts";
 import { rollEmbedded } from "../state/roll-embedded.ts";
 import { finishErasure } from "./finish-erasure.ts";
 import type { OnStep } from "./steps.ts";

@@ -1,14 +1,12 @@
 import { type KeptLease, keepLease } from "../../datasets/log/kept-lease.ts";
 import type { Leases } from "../../datasets/log/leases.ts";
+import { LOG_PARTITION } from "../../datasets/log/redis-event-log.ts";
 import { redisLeases } from "../../datasets/log/redis-leases.ts";
 import type { RedisConnection } from "../../datasets/storage/redis.ts";
 import { RoostError } from "../../errors.ts";
 import { FeatureKeys, STORED_LAYOUT } from "../../features/redis/feature-keys.ts";
 import { holdLayout, SERVER_LEASE } from "../../features/redis/layout-lease.ts";
 import { removeOtherLayouts } from "../../features/redis/removal.ts";
-
-/** The one partition of a space's log. */
-export const LOG_PARTITION = 0;
 
 const monotonicMs = (): number => performance.now();
 

@@ -5,7 +5,11 @@ import { FanOutLoad } from "../../candidates/timelines/fan-out-load.ts";
 import { RedisTimelines } from "../../candidates/timelines/redis-timelines.ts";
 import { TimelineReader } from "../../candidates/timelines/timeline-reader.ts";
 import { continueSegments } from "../../datasets/log/continue-segments.ts";
-import { openRedisEventLog, type RedisEventLog } from "../../datasets/log/redis-event-log.ts";
+import {
+  LOG_PARTITION,
+  openRedisEventLog,
+  type RedisEventLog,
+} from "../../datasets/log/redis-event-log.ts";
 import { listSegments } from "../../datasets/log/segment-files.ts";
 import type { DataDir } from "../../datasets/storage/data-dir.ts";
 import { openLmdb } from "../../datasets/storage/lmdb.ts";
@@ -18,7 +22,7 @@ import { closeInTurn } from "../close-in-turn.ts";
 import { finishErasure } from "../erasure/finish-erasure.ts";
 import type { ReadTimeline } from "../following-timeline.ts";
 import type { FeatureSource } from "../hydrators/features.ts";
-import { forgetOtherLayouts, holdState, type LeaseOptions, LOG_PARTITION } from "./hold-state.ts";
+import { forgetOtherLayouts, holdState, type LeaseOptions } from "./hold-state.ts";
 import { BroadcastState, LiveState } from "./live-state.ts";
 import { checkpointer, type OpenState, snapshotPath } from "./open-state.ts";
 import { PostCounts } from "./post-counts.ts";
