@@ -150,14 +150,17 @@ function towerTable(report: TowerRecallReport): string {
   return `Recall@500 of the oracle's best 100 over ${report.requests} requests, ${report.eligible.toFixed(0)} out-of-network posts of ${report.window_hours} h each\n${aligned(
     [
       ["source", "of the best 100", "of the worst 100"],
-      ...(["two_tower", "popularity", "visible_oracle", "by_lot"] as const).map((source) => [
-        source,
-        interval(report.recall[source]),
-        source === "two_tower" || source === "popularity"
-          ? interval(report.recall_of_negatives[source])
-          : "",
-      ]),
+      ...(["two_tower", "popularity", "most_popular", "visible_oracle", "by_lot"] as const).map(
+        (source) => [
+          source,
+          interval(report.recall[source]),
+          source === "two_tower" || source === "popularity"
+            ? interval(report.recall_of_negatives[source])
+            : "",
+        ],
+      ),
       ["two_tower ÷ popularity", interval(report.two_tower_over_popularity), ""],
+      ["two_tower ÷ most_popular", interval(report.two_tower_over_most_popular), ""],
       [
         `two_tower, ${report.newcomers?.requests ?? 0} newcomers`,
         interval(report.newcomers?.recall),

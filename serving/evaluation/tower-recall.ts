@@ -33,11 +33,13 @@ export interface TowerRecallReport {
   /** Out-of-network posts that could have been retrieved, mean a request. */
   readonly eligible: number;
   readonly window_hours: number;
-  /** Share of the oracle's best 100 among the 500 retrieved, by source; `by_lot` = 500 ÷ eligible. `popularity` is the source `popular`. */
-  readonly recall: Readonly<
-    Record<"two_tower" | "popularity" | "visible_oracle" | "by_lot", Interval>
-  >;
+  /**
+   * Share of the oracle's best 100 among the 500 retrieved, by source; `by_lot` = 500 ÷ eligible. `popularity` is the source
+   * `popular`, which knows the viewer's languages; `most_popular` is the same 500 for everybody but for who was eligible.
+   */
+  readonly recall: Readonly<Record<RecallSource, Interval>>;
   readonly two_tower_over_popularity: Interval;
+  readonly two_tower_over_most_popular: Interval;
   /** Share of the oracle's worst 100 among them: low is good. */
   readonly recall_of_negatives: Readonly<Record<"two_tower" | "popularity", Interval>>;
   /** The same recall for viewers with at most three engagements that are remembered. */
@@ -46,12 +48,12 @@ export interface TowerRecallReport {
   readonly index_recall: Interval | null;
 }
 
+type RecallSource = "two_tower" | "popularity" | "most_popular" | "visible_oracle" | "by_lot";
+
 interface Judged {
   readonly eligible: number;
   readonly newcomer: boolean;
-  readonly found: Readonly<
-    Record<"two_tower" | "popularity" | "visible_oracle" | "by_lot", number>
-  >;
+  readonly found: Readonly<Record<RecallSource, number>>;
   readonly worst: Readonly<Record<"two_tower" | "popularity", number>>;
 }
 
@@ -157,6 +159,7 @@ export class TowerRecallJudge {
     });
     const towers = extreme(score, RETRIEVED);
     const popular = popularAmong(ids, broadcast, userId, timeMs);
+    const mostPopular = extreme(broadcast.popular.counts(ids, timeMs), RETRIEVED);
     const visible = extreme(visibleValues(this.#world, userId, ids, context), RETRIEVED);
     const among = (picked: readonly number[], wanted: ReadonlySet<number>): number =>
       picked.reduce((hits, i) => hits + (wanted.has(i) ? 1 : 0), 0) / TOP;
@@ -169,6 +172,7 @@ export class TowerRecallJudge {
       found: {
         two_tower: among(towers, best),
         popularity: among(popular, best),
+        most_popular: among(mostPopular, best),
         visible_oracle: among(visible, best),
         by_lot: RETRIEVED / rows.length,
       },
@@ -186,6 +190,12 @@ export class TowerRecallJudge {
         among.map(() => 1),
         bootstrap,
       );
+    const over = (source: RecallSource): Interval =>
+      ratio(
+        judged.map(({ found }) => found.two_tower),
+        judged.map(({ found }) => found[source]),
+        bootstrap,
+      );
     const newcomers = judged.filter(({ newcomer }) => newcomer);
     return {
       requests: judged.length,
@@ -194,14 +204,12 @@ export class TowerRecallJudge {
       recall: {
         two_tower: mean(({ found }) => found.two_tower),
         popularity: mean(({ found }) => found.popularity),
+        most_popular: mean(({ found }) => found.most_popular),
         visible_oracle: mean(({ found }) => found.visible_oracle),
         by_lot: mean(({ found }) => found.by_lot),
       },
-      two_tower_over_popularity: ratio(
-        judged.map(({ found }) => found.two_tower),
-        judged.map(({ found }) => found.popularity),
-        bootstrap,
-      ),
+      two_tower_over_popularity: over("popularity"),
+      two_tower_over_most_popular: over("most_popular"),
       recall_of_negatives: {
         two_tower: mean(({ worst }) => worst.two_tower),
         popularity: mean(({ worst }) => worst.popularity),
