@@ -2,7 +2,7 @@
 export const HALF_LIFE_MS = { "30m": 1_800_000, "1d": 86_400_000, "50d": 4_320_000_000 } as const;
 export type HalfLife = keyof typeof HALF_LIFE_MS;
 /** ln 2 / half-life: exp(−rate · Δt) = 2^(−Δt/h), and exp is several times as fast as a power of two. */
-const RATE = {
+export const DECAY_RATE = {
   "30m": Math.LN2 / HALF_LIFE_MS["30m"],
   "1d": Math.LN2 / HALF_LIFE_MS["1d"],
   "50d": Math.LN2 / HALF_LIFE_MS["50d"],
@@ -30,7 +30,7 @@ export class DecayedCounters {
     this.signals = signals;
     this.halfLives = halfLives;
     this.slots = 1 + signals.length * halfLives.length;
-    this.#rates = Float64Array.from(halfLives, (name) => RATE[name]);
+    this.#rates = Float64Array.from(halfLives, (name) => DECAY_RATE[name]);
     this.#column = new Int16Array(64).fill(-1);
     signals.forEach((signal, i) => {
       this.#column[signal] = 1 + i * halfLives.length;
@@ -97,9 +97,14 @@ export class DecayedCounters {
 
   /** What a counter of `halfLife` is multiplied by when it is read at `nowMs` (1 when the state is newer). */
   decayAt(state: Float64Array, at: number, nowMs: number, halfLife: HalfLife): number {
-    const elapsed = nowMs - (state[at] as number);
-    return elapsed > 0 ? Math.exp(-elapsed * RATE[halfLife]) : 1;
+    return decaySince(state[at] as number, nowMs, DECAY_RATE[halfLife]);
   }
+}
+
+/** 2^(−Δt/h) for a `rate` of `DECAY_RATE`; 1 when `lastMs` is the later one. */
+export function decaySince(lastMs: number, nowMs: number, rate: number): number {
+  const elapsed = nowMs - lastMs;
+  return elapsed > 0 ? Math.exp(-elapsed * rate) : 1;
 }
 
 /** The natural logarithm of a smoothed rate over its prior: ln((c + kπ) / ((n + k)π)); 0 = as the average. NaN without a prior. */

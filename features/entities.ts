@@ -31,14 +31,6 @@ export interface StateView {
    * nothing is looked up as long as that is still kept up. For stores in which looking up is the greater part of reading.
    */
   cell?(entity: Entity, key: string, held?: VectorCell): VectorCell;
-  /** What there is between two users, both ways, for views that find it without making keys; undefined where it is not known. */
-  between?(userId: string, authorId: string): Between | undefined;
-}
-
-/** The first user's state towards the second, and the second's towards the first. */
-export interface Between {
-  readonly userAuthor: Float64Array | undefined;
-  readonly authorUser: Float64Array | undefined;
 }
 
 /** Where a store keeps a vector; whether that is still so, only the store's `cell` knows. */

@@ -1,4 +1,3 @@
-import type { Between } from "./entities.ts";
 import { ViewerInterests } from "./viewer-interests.ts";
 
 /**
@@ -7,9 +6,14 @@ import { ViewerInterests } from "./viewer-interests.ts";
  */
 export class SharedReads {
   /** Authors met, by id. */
-  readonly authors = new Map<string, AuthorVectors>();
+  readonly authors: Map<string, AuthorVectors>;
   readonly #interests = new ViewerInterests();
   #known: boolean | undefined;
+
+  /** @param authors that were looked up before */
+  constructor(authors = new Map<string, AuthorVectors>()) {
+    this.authors = authors;
+  }
 
   /** The viewer's interests, which `load` fills at the first call; undefined where it says that no topic is known. */
   interests(load: (interests: ViewerInterests) => boolean): ViewerInterests | undefined {
@@ -26,7 +30,13 @@ export class SharedReads {
 
 /** What is known of an author at a request. */
 export interface AuthorVectors {
-  readonly author: Float64Array | undefined;
-  /** Undefined until a reader asks that reads `user_author`. */
+  author: Float64Array | undefined;
+  /** Undefined until somebody asks for it. */
   pair: Between | undefined;
+}
+
+/** The viewer's state towards an author, and the author's towards the viewer. */
+export interface Between {
+  readonly userAuthor: Float64Array | undefined;
+  readonly authorUser: Float64Array | undefined;
 }

@@ -4,6 +4,8 @@ import { IMPRESSION } from "../signals.ts";
 
 /** Posts written, counted with the impression signal's slot of a block of their own. */
 const posts = new DecayedCounters([IMPRESSION], ["1d", "50d"]);
+const POSTS_1D = posts.slot(IMPRESSION, "1d");
+const POSTS_50D = posts.slot(IMPRESSION, "50d");
 const FOLLOWERS = 0;
 const LAST_POST = 1;
 const CREATED = 2;
@@ -64,12 +66,8 @@ export const authorProfile: FeatureFamily = {
     let c = column;
     out[c++] = profiled || followers > 0 ? followers : Number.NaN;
     out[c++] = profiled ? Math.max(0, now - created) * DAY : Number.NaN;
-    out[c++] = counted
-      ? (author[block + posts.slot(IMPRESSION, "1d")] as number) * recent
-      : Number.NaN;
-    out[c++] = counted
-      ? (author[block + posts.slot(IMPRESSION, "50d")] as number) * long
-      : Number.NaN;
+    out[c++] = counted ? (author[block + POSTS_1D] as number) * recent : Number.NaN;
+    out[c++] = counted ? (author[block + POSTS_50D] as number) * long : Number.NaN;
     out[c++] = lastPost > 0 ? Math.max(0, now - lastPost) * HOUR : Number.NaN;
     out[c++] = total > 0 ? (author[at + REPLIES] as number) / total : Number.NaN;
   },

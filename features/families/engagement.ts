@@ -1,4 +1,4 @@
-import { DecayedCounters, type HalfLife } from "../decayed-counters.ts";
+import { DECAY_RATE, DecayedCounters, decaySince, type HalfLife } from "../decayed-counters.ts";
 import type { Entity } from "../entities.ts";
 import type { FeatureFamily, RowContext } from "../family.ts";
 import { IMPRESSION, INTEREST, SIGNALS, type Signal, signalIndex } from "../signals.ts";
@@ -62,8 +62,8 @@ export function engagementFamily(options: EngagementOptions): FeatureFamily {
         INTEREST,
         fact.interest * share,
       ),
-    read: readGroups(options, counters, groups),
-    readOf: (wanted) => readGroups(options, counters, chosen(groups, new Set(wanted))),
+    read: readGroups(options, groups),
+    readOf: (wanted) => readGroups(options, chosen(groups, new Set(wanted))),
   };
 }
 
@@ -93,30 +93,42 @@ function chosen(groups: readonly Group[], wanted: ReadonlySet<number>): Group[] 
 }
 
 function readGroups(
-  options: EngagementOptions,
-  counters: DecayedCounters,
+  { strength, state: stateOf }: EngagementOptions,
   groups: readonly Group[],
 ): FeatureFamily["read"] {
-  const { strength } = options;
+  // Flat: a request reads some fifteen thousand of these.
+  const decayRates = Float64Array.from(groups, ({ halfLife }) => DECAY_RATE[halfLife]);
+  const impressionsAt = Int32Array.from(groups, (group) => group.impressionsAt);
+  const wantsImpressions = groups.map((group) => group.wantsImpressions);
+  const rates = groups.flatMap((group) => group.rates);
+  const signals = Int32Array.from(rates, ({ signal }) => signal);
+  const slots = Int32Array.from(rates, ({ slot }) => slot);
+  const width = rates.length + wantsImpressions.filter((wants) => wants).length;
+  let rateCount = 0;
+  const ends = Int32Array.from(groups, (group) => {
+    rateCount += group.rates.length;
+    return rateCount;
+  });
   return (context, at, out, column) => {
-    const state = options.state(context);
+    const state = stateOf(context);
+    const lastMs = state === undefined ? 0 : (state[at] as number);
+    if (state === undefined || !(lastMs > 0)) {
+      out.fill(Number.NaN, column, column + width);
+      return;
+    }
     let c = column;
-    for (let g = 0; g < groups.length; g++) {
-      const group = groups[g] as Group;
-      const { rates } = group;
-      const seen = state !== undefined && (state[at] as number) > 0;
-      const decay = seen ? counters.decayAt(state, at, context.nowMs, group.halfLife) : 0;
-      const impressions = seen ? (state[at + group.impressionsAt] as number) * decay : 0;
+    let r = 0;
+    for (let g = 0; g < ends.length; g++) {
+      const end = ends[g] as number;
+      const decay = decaySince(lastMs, context.nowMs, decayRates[g] as number);
+      const impressions = (state[at + (impressionsAt[g] as number)] as number) * decay;
       const known = impressions > 1e-9;
-      if (group.wantsImpressions) out[c++] = known ? impressions : Number.NaN;
-      if (!known) {
-        for (let r = 0; r < rates.length; r++) out[c++] = Number.NaN;
-        continue;
-      }
-      for (let r = 0; r < rates.length; r++) {
-        const { signal, slot } = rates[r] as Rate;
-        const total = ((state as Float64Array)[at + slot] as number) * decay;
-        out[c++] = relativeRate(context, signal, total, impressions, strength);
+      if (wantsImpressions[g]) out[c++] = known ? impressions : Number.NaN;
+      for (; r < end; r++) {
+        const total = (state[at + (slots[r] as number)] as number) * decay;
+        out[c++] = known
+          ? relativeRate(context, signals[r] as number, total, impressions, strength)
+          : Number.NaN;
       }
     }
   };

@@ -42,11 +42,12 @@ const COUNTERS = 4;
 /** Few impressions a pair: a weaker prior than the entities' own. */
 const STRENGTH = 4;
 const HOUR = 1 / 3_600_000;
-const NOT_INTERESTED = signalIndex("not_interested");
-const rates = RATES.map((signal) => ({
-  signal: signalIndex(signal),
-  slot: counters.slot(signalIndex(signal), "50d"),
-}));
+const IMPRESSIONS_1D = counters.slot(IMPRESSION, "1d");
+const IMPRESSIONS_50D = counters.slot(IMPRESSION, "50d");
+const INTEREST_1D = counters.slot(INTEREST, "1d");
+const NOT_INTERESTED_50D = counters.slot(signalIndex("not_interested"), "50d");
+const rateSignals = Int32Array.from(RATES, (signal) => signalIndex(signal));
+const rateSlots = Int32Array.from(rateSignals, (signal) => counters.slot(signal, "50d"));
 
 /** What there is between the viewer and the author: the follow in both directions and the viewer's past with the author. */
 export const userAuthor: FeatureFamily = {
@@ -120,7 +121,7 @@ export const userAuthor: FeatureFamily = {
         ? 1
         : 0;
     if (pair === undefined) {
-      out.fill(Number.NaN, c, column + 9 + rates.length);
+      out.fill(Number.NaN, c, column + 9 + rateSlots.length);
       return;
     }
     const now = context.nowMs;
@@ -129,8 +130,8 @@ export const userAuthor: FeatureFamily = {
     const block = at + COUNTERS;
     const recent = counters.decayAt(pair, block, now, "1d");
     const long = counters.decayAt(pair, block, now, "50d");
-    const impressions1d = (pair[block + counters.slot(IMPRESSION, "1d")] as number) * recent;
-    const impressions = (pair[block + counters.slot(IMPRESSION, "50d")] as number) * long;
+    const impressions1d = (pair[block + IMPRESSIONS_1D] as number) * recent;
+    const impressions = (pair[block + IMPRESSIONS_50D] as number) * long;
     const known = impressions > 1e-9;
     out[c++] = follows
       ? (Math.max(0, now - (pair[at + USER_AUTHOR.changedAt] as number)) * HOUR) / 24
@@ -139,30 +140,26 @@ export const userAuthor: FeatureFamily = {
     out[c++] = engaged > 0 ? Math.max(0, now - engaged) * HOUR : Number.NaN;
     out[c++] = known ? impressions1d : Number.NaN;
     out[c++] = known ? impressions : Number.NaN;
-    out[c++] = known
-      ? (pair[block + counters.slot(NOT_INTERESTED, "50d")] as number) * long
-      : Number.NaN;
+    out[c++] = known ? (pair[block + NOT_INTERESTED_50D] as number) * long : Number.NaN;
     out[c++] =
       impressions1d > 1e-9
         ? relativeRate(
             context,
             INTEREST,
-            (pair[block + counters.slot(INTEREST, "1d")] as number) * recent,
+            (pair[block + INTEREST_1D] as number) * recent,
             impressions1d,
             STRENGTH,
           )
         : Number.NaN;
-    for (let r = 0; r < rates.length; r++) {
-      const rate = rates[r] as { signal: number; slot: number };
+    for (let r = 0; r < rateSlots.length; r++)
       out[c++] = known
         ? relativeRate(
             context,
-            rate.signal,
-            (pair[block + rate.slot] as number) * long,
+            rateSignals[r] as number,
+            (pair[block + (rateSlots[r] as number)] as number) * long,
             impressions,
             STRENGTH,
           )
         : Number.NaN;
-    }
   },
 };

@@ -1,4 +1,5 @@
-import { type Between, ENTITIES, type Entity, pairKey, type StateView } from "../entities.ts";
+import { ENTITIES, type Entity, pairKey, type StateView } from "../entities.ts";
+import type { AuthorVectors } from "../shared-reads.ts";
 
 /**
  * What reading a value came to: `present` and `missing` as Redis says or said a moment ago, `missing` too where neither it
@@ -7,18 +8,6 @@ import { type Between, ENTITIES, type Entity, pairKey, type StateView } from "..
  */
 export const READ_STATUSES = ["present", "missing", "stale", "expired"] as const;
 export type ReadStatus = (typeof READ_STATUSES)[number];
-
-/** A vector as it was fetched; shared by the requests that use it. */
-export interface Copy {
-  vector: Float64Array | undefined;
-  readonly fetchedMs: number;
-}
-
-/** Copies of both directions between the viewer and an author. */
-export interface CopiesBetween {
-  readonly userAuthor: Copy;
-  readonly authorUser: Copy;
-}
 
 /** The state that one request reads: it does not change while models run one after another. */
 export class LoadedFeatures implements StateView {
@@ -35,13 +24,14 @@ export class LoadedFeatures implements StateView {
   /** Redis did not answer for a part of it. */
   degraded = false;
   /** Of the posts that were asked about, in their order. */
-  readonly posts: Copy[] = [];
+  readonly posts: (Float64Array | undefined)[] = [];
+  /** Authors that were asked about, and what there is between them and the viewer. */
+  readonly authors = new Map<string, AuthorVectors>();
   readonly #postIds: readonly string[];
   /** Place of each post: made when one is asked for by its id. */
   #placeOf: ReadonlyMap<string, number> | undefined;
-  readonly #copies = byEntity(() => new Map<string, Copy>());
-  /** By author. */
-  readonly #between = new Map<string, CopiesBetween>();
+  /** Of the other entities. */
+  readonly #vectors = byEntity(() => new Map<string, Float64Array | undefined>());
   readonly #topics = new Set<number>();
   readonly #media = new Set<number>();
 
@@ -52,66 +42,57 @@ export class LoadedFeatures implements StateView {
   }
 
   get(entity: Entity, key: string): Float64Array | undefined {
-    if (entity === "user_author") return this.#pair(key)?.vector;
     if (entity === "post") {
       this.#placeOf ??= new Map(this.#postIds.map((id, i) => [id, i]));
-      return this.posts[this.#placeOf.get(key) ?? -1]?.vector;
+      return this.posts[this.#placeOf.get(key) ?? -1];
     }
-    return this.#copies[entity].get(key)?.vector;
+    if (entity === "author") return this.authors.get(key)?.author;
+    if (entity === "user_author") return this.#pair(key);
+    return this.#vectors[entity].get(key);
   }
 
-  between(userId: string, authorId: string): Between | undefined {
-    const copies = userId === this.userId ? this.#between.get(authorId) : undefined;
-    return copies && { userAuthor: copies.userAuthor.vector, authorUser: copies.authorUser.vector };
-  }
-
-  #pair(key: string): Copy | undefined {
+  #pair(key: string): Float64Array | undefined {
     const { userId } = this;
     if (key.startsWith(userId) && key[userId.length] === "|") {
-      const copies = this.#between.get(key.slice(userId.length + 1));
-      if (copies !== undefined) return copies.userAuthor;
+      const author = this.authors.get(key.slice(userId.length + 1));
+      if (author?.pair !== undefined) return author.pair.userAuthor;
     }
     const end = key.length - userId.length;
     if (key.endsWith(userId) && key[end - 1] === "|")
-      return this.#between.get(key.slice(0, end - 1))?.authorUser;
+      return this.authors.get(key.slice(0, end - 1))?.pair?.authorUser;
     return undefined;
   }
 
-  /** Whether this key of another entity than posts and pairs was asked for. */
+  /** Whether this key of another entity than posts, authors and pairs was asked for. */
   has(entity: Entity, key: string): boolean {
-    return this.#copies[entity].has(key);
-  }
-
-  hasBetween(authorId: string): boolean {
-    return this.#between.has(authorId);
+    return this.#vectors[entity].has(key);
   }
 
   /** What was asked for of an entity. */
   *keys(entity: Entity): Iterable<string> {
-    yield* this.#copies[entity].keys();
-    if (entity === "post" && this.posts.length > 0) yield* new Set(this.#postIds);
-    if (entity !== "user_author") return;
-    for (const authorId of this.#between.keys()) {
-      yield pairKey(this.userId, authorId);
-      if (authorId !== this.userId) yield pairKey(authorId, this.userId);
-    }
+    if (entity === "post") {
+      if (this.posts.length > 0) yield* new Set(this.#postIds);
+    } else if (entity === "author") yield* this.authors.keys();
+    else if (entity !== "user_author") yield* this.#vectors[entity].keys();
+    else
+      for (const [authorId, { pair }] of this.authors) {
+        if (pair === undefined) continue;
+        yield pairKey(this.userId, authorId);
+        if (authorId !== this.userId) yield pairKey(authorId, this.userId);
+      }
   }
 
-  /** Uses a copy. */
-  put(entity: Entity, key: string, copy: Copy): void {
-    this.#copies[entity].set(key, copy);
+  /** Puts a vector of another entity than posts, authors and pairs. */
+  put(entity: Entity, key: string, vector: Float64Array | undefined): void {
+    this.#vectors[entity].set(key, vector);
   }
 
-  putBetween(authorId: string, copies: CopiesBetween): void {
-    this.#between.set(authorId, copies);
+  /** Notes that a vector is used which Redis gave at `fetchedMs` and which is fresh. */
+  fresh(entity: Entity, vector: Float64Array | undefined, fetchedMs: number): void {
+    this.count(entity, vector === undefined ? "missing" : "present", fetchedMs);
   }
 
-  /** Notes that a copy which is fresh is used. */
-  fresh(entity: Entity, copy: Copy): void {
-    this.count(entity, copy.vector === undefined ? "missing" : "present", copy);
-  }
-
-  count(entity: Entity, status: ReadStatus, { fetchedMs }: Copy): void {
+  count(entity: Entity, status: ReadStatus, fetchedMs: number): void {
     this.counts[entity][status]++;
     if (this.nowMs - fetchedMs > this.oldestMs && status !== "expired")
       this.oldestMs = this.nowMs - fetchedMs;

@@ -6,14 +6,9 @@ import { eachFollow } from "../families/follow-list.ts";
 import { isCreated, POST } from "../families/post-content.ts";
 import { INTEREST_OFFSETS } from "../reader.ts";
 import { SLOTS } from "../registry.ts";
+import type { AuthorVectors, Between } from "../shared-reads.ts";
 import { FeatureKeys } from "./feature-keys.ts";
-import {
-  type CopiesBetween,
-  type Copy,
-  LoadedFeatures,
-  READ_STATUSES,
-  type ReadStatus,
-} from "./loaded-features.ts";
+import { LoadedFeatures, READ_STATUSES, type ReadStatus } from "./loaded-features.ts";
 import { unpackValue } from "./packed-value.ts";
 
 export interface RedisReadsOptions {
@@ -46,21 +41,25 @@ const ATTEMPTS = 2;
 type Single = Exclude<Entity, "user_author">;
 const SINGLE = ENTITIES.filter((entity) => entity !== "user_author");
 
-/** A place of the cache. Another copy is put into it, which costs less than into the cache; requests keep the one they took. */
-interface Place<T> {
-  copy: T;
+/** A copy of what was fetched. A newer one takes its place in here, which costs less than to put that into the cache. */
+interface Copy<T> {
+  value: T;
+  fetchedMs: number;
 }
+type Vector = Float64Array | undefined;
 
 /** What a request still has to fetch. */
 interface Wanted {
   readonly entity: Entity;
   readonly key: string;
-  /** Where the request will look. */
-  readonly copy: Copy;
   /** What was fetched earlier. */
-  readonly earlier: Copy | undefined;
-  /** Set on the second direction of a pair, which stands behind the first: both are kept as one. */
-  readonly between: { readonly key: string; readonly copies: CopiesBetween } | undefined;
+  readonly earlier: Copy<Vector> | Copy<Between> | undefined;
+  /** Of a post: its place in the request. */
+  readonly post: number;
+  /** Of an author and of what is between it and the viewer. */
+  readonly author: AuthorVectors | undefined;
+  /** Of the author's state towards the viewer, which stands behind the viewer's own: both are kept as one, under this key. */
+  readonly pairKey: string | undefined;
 }
 
 /** Who asks, and about what. */
@@ -93,9 +92,9 @@ export class RedisFeatureReads {
   readonly #now: () => number;
   readonly #options: Required<Omit<RedisReadsOptions, "cacheBytes">>;
   /** Of every entity but pairs. */
-  readonly #places: Readonly<Record<Single, LRUCache<string, Place<Copy>>>>;
+  readonly #copies: Readonly<Record<Single, LRUCache<string, Copy<Vector>>>>;
   /** Both directions of a pair, by viewer and author. */
-  readonly #between: LRUCache<string, Place<CopiesBetween>>;
+  readonly #pairs: LRUCache<string, Copy<Between>>;
 
   /** @param now the clock that the age of copies is told by */
   constructor(connection: RedisConnection, now: () => number, options: RedisReadsOptions = {}) {
@@ -112,10 +111,10 @@ export class RedisFeatureReads {
     };
     const most = (entity: Entity, vectors: number): number =>
       Math.ceil(cacheBytes / (ENTRY_BYTES + vectors * 8 * SLOTS[entity]));
-    this.#places = Object.fromEntries(
+    this.#copies = Object.fromEntries(
       SINGLE.map((entity) => [entity, new LRUCache({ max: most(entity, 1) })]),
-    ) as Record<Single, LRUCache<string, Place<Copy>>>;
-    this.#between = new LRUCache({ max: most("user_author", 2) });
+    ) as Record<Single, LRUCache<string, Copy<Vector>>>;
+    this.#pairs = new LRUCache({ max: most("user_author", 2) });
   }
 
   /** Calls `follow` with what each request was given. */
@@ -135,7 +134,12 @@ export class RedisFeatureReads {
     const authors: Wanted[] = this.#groups.shared ? first : [];
     const second: Wanted[] = [];
     this.#needFirst(request, loaded, first);
-    this.#needAuthors(request, loaded, authors);
+    this.#needAuthors(
+      request.authorIds,
+      this.#options.entities.has("user_author"),
+      loaded,
+      authors,
+    );
     // Of what there is a copy, fresh or not, it is known what hangs on it: seldom is anything left for a second round.
     this.#needSecond(request, loaded, first);
     const posts = this.#fetch(first, loaded, true);
@@ -168,19 +172,39 @@ export class RedisFeatureReads {
       for (const media of request.mediaKinds ?? [])
         if (loaded.meetsMedia(media))
           this.#need("user_media", pairKey(userId, String(media)), loaded, wanted);
-    if (entities.has("post"))
-      for (let i = 0; i < postIds.length; i++)
-        loaded.posts.push(this.#copyOf("post", postIds[i] as string, loaded, wanted));
+    if (!entities.has("post")) return;
+    const copies = this.#found("post", postIds);
+    for (let i = 0; i < postIds.length; i++)
+      loaded.posts.push(this.#take("post", postIds[i] as string, copies[i], loaded, wanted, i));
   }
 
-  #needAuthors(request: FeatureLoad, loaded: LoadedFeatures, wanted: Wanted[]): void {
-    const { authorIds } = request;
-    const readsPairs = this.#options.entities.has("user_author");
+  /** Authors that the request has not met, and with `pairs` what there is between them and the viewer. */
+  #needAuthors(
+    authorIds: readonly string[],
+    pairs: boolean,
+    loaded: LoadedFeatures,
+    wanted: Wanted[],
+  ): void {
+    const { userId, authors } = loaded;
+    const ids: string[] = [];
+    const met: AuthorVectors[] = [];
     for (let i = 0; i < authorIds.length; i++) {
       const authorId = authorIds[i] as string;
-      this.#need("author", authorId, loaded, wanted);
-      if (readsPairs) this.#needBetween(authorId, loaded, wanted);
+      if (authors.has(authorId)) continue;
+      const author = { author: undefined, pair: undefined };
+      authors.set(authorId, author);
+      ids.push(authorId);
+      met.push(author);
     }
+    const copies = this.#found("author", ids);
+    for (let i = 0; i < ids.length; i++) {
+      const author = met[i] as AuthorVectors;
+      author.author = this.#take("author", ids[i] as string, copies[i], loaded, wanted, -1, author);
+    }
+    if (!pairs) return;
+    const between = ids.map((authorId) => this.#pairs.peek(pairKey(userId, authorId)));
+    for (let i = 0; i < ids.length; i++)
+      this.#takePair(ids[i] as string, met[i] as AuthorVectors, between[i], loaded, wanted);
   }
 
   /** Of what is loaded by now: authors that the viewer follows, and what the posts' topics and media are the keys of. */
@@ -188,14 +212,15 @@ export class RedisFeatureReads {
     const { userId } = request;
     const { entities } = this.#options;
     const follows = loaded.get("user_follows", userId);
-    if (follows !== undefined)
-      eachFollow(follows, INTEREST_OFFSETS.followList, (id) => {
-        this.#need("author", id, loaded, wanted);
-      });
+    if (follows !== undefined) {
+      const followed: string[] = [];
+      eachFollow(follows, INTEREST_OFFSETS.followList, (id) => followed.push(id));
+      this.#needAuthors(followed, false, loaded, wanted);
+    }
     const readsTopics = entities.has("topic") || entities.has("user_topic");
     if (!readsTopics && !entities.has("user_media")) return;
     for (let i = 0; i < loaded.posts.length; i++) {
-      const post = (loaded.posts[i] as Copy).vector;
+      const post = loaded.posts[i];
       if (!isCreated(post)) continue;
       const media = post[POST.media] as number;
       if (loaded.meetsMedia(media) && entities.has("user_media"))
@@ -215,84 +240,98 @@ export class RedisFeatureReads {
 
   /** Looks at a key, unless it was asked for before. */
   #need(entity: Single, key: string, loaded: LoadedFeatures, wanted: Wanted[]): void {
-    if (!loaded.has(entity, key))
-      loaded.put(entity, key, this.#copyOf(entity, key, loaded, wanted));
+    if (loaded.has(entity, key)) return;
+    const copy = this.#copies[entity].peek(key);
+    loaded.put(entity, key, this.#take(entity, key, copy, loaded, wanted));
   }
 
-  /** A fresh copy, or one that is to be fetched, which is noted. */
-  #copyOf(entity: Single, key: string, loaded: LoadedFeatures, wanted: Wanted[]): Copy {
-    // Moves nothing: whoever is in use is fetched again each second, and is moved then.
-    const earlier = this.#places[entity].peek(key)?.copy;
-    if (this.#isFresh(earlier, loaded)) {
-      loaded.fresh(entity, earlier);
-      return earlier;
-    }
-    const copy = expected(earlier, loaded);
-    wanted.push({ entity, key, copy, earlier, between: undefined });
-    return copy;
+  /**
+   * Copies of these keys. All are looked up before any is looked at, so that the processor waits for many of them at once.
+   * Moves nothing: whoever is in use is fetched again each second, and is moved then.
+   */
+  #found(entity: Single, keys: readonly string[]): (Copy<Vector> | undefined)[] {
+    const copies = this.#copies[entity];
+    return keys.map((key) => copies.peek(key));
   }
 
-  #needBetween(authorId: string, loaded: LoadedFeatures, wanted: Wanted[]): void {
-    if (loaded.hasBetween(authorId)) return;
+  /** What a copy holds; one that is not fresh is noted as wanted. */
+  #take(
+    entity: Single,
+    key: string,
+    copy: Copy<Vector> | undefined,
+    loaded: LoadedFeatures,
+    wanted: Wanted[],
+    post = -1,
+    author?: AuthorVectors,
+  ): Vector {
+    if (copy !== undefined && this.#isFresh(copy, loaded))
+      loaded.fresh(entity, copy.value, copy.fetchedMs);
+    else wanted.push({ entity, key, earlier: copy, post, author, pairKey: undefined });
+    return copy?.value;
+  }
+
+  /** The same for both directions of a pair. */
+  #takePair(
+    authorId: string,
+    author: AuthorVectors,
+    copy: Copy<Between> | undefined,
+    loaded: LoadedFeatures,
+    wanted: Wanted[],
+  ): void {
     const { userId } = loaded;
-    const key = pairKey(userId, authorId);
-    const held = this.#between.peek(key)?.copy;
-    // Both were fetched at once.
-    if (held !== undefined && this.#isFresh(held.userAuthor, loaded)) {
-      loaded.putBetween(authorId, held);
-      loaded.fresh("user_author", held.userAuthor);
-      loaded.fresh("user_author", held.authorUser);
+    if (copy !== undefined && this.#isFresh(copy, loaded)) {
+      author.pair = copy.value;
+      loaded.fresh("user_author", copy.value.userAuthor, copy.fetchedMs);
+      loaded.fresh("user_author", copy.value.authorUser, copy.fetchedMs);
       return;
     }
-    const copies = {
-      userAuthor: expected(held?.userAuthor, loaded),
-      authorUser: expected(held?.authorUser, loaded),
-    };
-    loaded.putBetween(authorId, copies);
+    const { userAuthor, authorUser } = copy?.value ?? NOTHING_BETWEEN;
+    author.pair = { userAuthor, authorUser };
+    const both = { entity: "user_author", earlier: copy, post: -1, author } as const;
+    const key = pairKey(userId, authorId);
     wanted.push(
-      {
-        entity: "user_author",
-        key,
-        copy: copies.userAuthor,
-        earlier: held?.userAuthor,
-        between: undefined,
-      },
-      {
-        entity: "user_author",
-        key: pairKey(authorId, userId),
-        copy: copies.authorUser,
-        earlier: held?.authorUser,
-        between: { key, copies },
-      },
+      { ...both, key, pairKey: undefined },
+      { ...both, key: pairKey(authorId, userId), pairKey: key },
     );
   }
 
-  #isFresh(copy: Copy | undefined, { nowMs }: LoadedFeatures): copy is Copy {
-    return copy !== undefined && nowMs - copy.fetchedMs < this.#options.freshMs;
+  #isFresh({ fetchedMs }: Copy<unknown>, { nowMs }: LoadedFeatures): boolean {
+    return nowMs - fetchedMs < this.#options.freshMs;
   }
 
   /** False when there was no answer in time. */
   async #fetch(wanted: readonly Wanted[], loaded: LoadedFeatures, ask: boolean): Promise<boolean> {
     if (wanted.length === 0) return true;
-    const { staleMs } = this.#options;
     const values = ask ? await this.#values(wanted) : undefined;
     for (let i = 0; i < wanted.length; i++) {
-      const { entity, key, copy, earlier, between } = wanted[i] as Wanted;
+      const each = wanted[i] as Wanted;
       const value = values?.[i];
-      if (!isAnswer(value)) {
-        loaded.degraded = true;
-        const usable = earlier !== undefined && loaded.nowMs - earlier.fetchedMs <= staleMs;
-        if (!usable) copy.vector = undefined;
-        loaded.count(entity, usable ? "stale" : earlier ? "expired" : "missing", earlier ?? copy);
-        continue;
-      }
-      copy.vector = value === null ? undefined : unpackValue(value, SLOTS[entity]);
-      loaded.fresh(entity, copy);
-      if (entity !== "user_author") keep(this.#places[entity], key, copy, copy.fetchedMs);
-      else if (between !== undefined && isAnswer(values?.[i - 1]))
-        keep(this.#between, between.key, between.copies, copy.fetchedMs);
+      if (isAnswer(value)) this.#answered(each, value, isAnswer(values?.[i - 1]), loaded);
+      else this.#unanswered(each, loaded);
     }
     return values !== undefined;
+  }
+
+  /** @param before whether what was wanted before it was answered too */
+  #answered(wanted: Wanted, value: Buffer | null, before: boolean, loaded: LoadedFeatures): void {
+    const { entity, key, author } = wanted;
+    const { nowMs } = loaded;
+    const vector = value === null ? undefined : unpackValue(value, SLOTS[entity]);
+    put(wanted, vector, loaded);
+    loaded.fresh(entity, vector, nowMs);
+    if (entity !== "user_author") keep(this.#copies[entity], key, vector, nowMs);
+    else if (wanted.pairKey !== undefined && before)
+      keep(this.#pairs, wanted.pairKey, author?.pair as Between, nowMs);
+  }
+
+  /** An earlier copy stands in, unless it is too old. */
+  #unanswered(wanted: Wanted, loaded: LoadedFeatures): void {
+    const { entity, earlier } = wanted;
+    loaded.degraded = true;
+    const fetchedMs = earlier?.fetchedMs ?? loaded.nowMs;
+    const usable = earlier !== undefined && loaded.nowMs - fetchedMs <= this.#options.staleMs;
+    put(wanted, usable ? vectorOf(earlier.value, wanted) : undefined, loaded);
+    loaded.count(entity, usable ? "stale" : earlier ? "expired" : "missing", fetchedMs);
   }
 
   /** Undefined when there was no answer in time. */
@@ -313,23 +352,35 @@ export class RedisFeatureReads {
 const isAnswer = (value: Buffer | null | Error | undefined): value is Buffer | null =>
   value !== undefined && !(value instanceof Error);
 
-/** A place for what is being fetched, with an older vector until it is here. */
-const expected = (earlier: Copy | undefined, { nowMs }: LoadedFeatures): Copy => ({
-  vector: earlier?.vector,
-  fetchedMs: nowMs,
-});
+const NOTHING_BETWEEN: Between = { userAuthor: undefined, authorUser: undefined };
 
-const fetchedMs = (copy: Copy | CopiesBetween): number =>
-  "userAuthor" in copy ? copy.userAuthor.fetchedMs : copy.fetchedMs;
+/** Puts what was wanted where the request looks. */
+function put(wanted: Wanted, vector: Vector, loaded: LoadedFeatures): void {
+  const { entity, key, post, author } = wanted;
+  if (entity === "post") loaded.posts[post] = vector;
+  else if (author === undefined) loaded.put(entity, key, vector);
+  else if (entity === "author") author.author = vector;
+  else {
+    const pair = author.pair ?? NOTHING_BETWEEN;
+    author.pair =
+      wanted.pairKey === undefined
+        ? { ...pair, userAuthor: vector }
+        : { ...pair, authorUser: vector };
+  }
+}
 
-/** Puts a copy in place of an older one. */
-function keep<T extends Copy | CopiesBetween>(
-  cache: LRUCache<string, Place<T>>,
-  key: string,
-  copy: T,
-  atMs: number,
-): void {
-  const place = cache.get(key);
-  if (place === undefined) cache.set(key, { copy });
-  else if (atMs >= fetchedMs(place.copy)) place.copy = copy;
+/** What a copy holds of what is wanted. */
+function vectorOf(value: Vector | Between, { pairKey }: Wanted): Vector {
+  if (value === undefined || value instanceof Float64Array) return value;
+  return pairKey === undefined ? value.userAuthor : value.authorUser;
+}
+
+/** Keeps a copy, unless there is a newer one. */
+function keep<T>(cache: LRUCache<string, Copy<T>>, key: string, value: T, fetchedMs: number): void {
+  const copy = cache.get(key);
+  if (copy === undefined) cache.set(key, { value, fetchedMs });
+  else if (fetchedMs >= copy.fetchedMs) {
+    copy.value = value;
+    copy.fetchedMs = fetchedMs;
+  }
 }

@@ -7,6 +7,7 @@ import { MemoryState } from "../../features/memory-store.ts";
 import { FeatureReader } from "../../features/reader.ts";
 import { LoadedFeatures } from "../../features/redis/loaded-features.ts";
 import type { IdColumn } from "../../features/registry.ts";
+import { SharedReads } from "../../features/shared-reads.ts";
 import { DEMO_SEED } from "./demo-space.ts";
 
 const POSTS = 500;
@@ -80,13 +81,11 @@ export function rowsOf({ features, ids }: Columns) {
   return (view: StateView, request: Case): Float32Array => {
     const matrix = new Float32Array(POSTS * features.length);
     const hashes = new Uint32Array(POSTS * ids.length);
-    reader.begin(view, request);
-    // As ranking does: what was loaded has the posts in their order.
-    const loaded = view instanceof LoadedFeatures ? view.posts : undefined;
-    for (let row = 0; row < request.postIds.length; row++) {
-      const post = loaded ? loaded[row]?.vector : view.get("post", request.postIds[row] as string);
-      reader.rowOf(post, request.authorOf[row], matrix, hashes, row);
-    }
+    // As ranking does: what was loaded has the posts in their order, and the authors.
+    const loaded = view instanceof LoadedFeatures ? view : undefined;
+    reader.begin(view, request, loaded && new SharedReads(loaded.authors));
+    const posts = loaded?.posts ?? request.postIds.map((id) => view.get("post", id));
+    reader.rows(posts, request.authorOf, matrix, hashes, 0, request.postIds.length);
     return matrix;
   };
 }

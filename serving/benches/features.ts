@@ -8,7 +8,7 @@ import { open } from "lmdb";
 import { startRedis, startRedisCluster } from "../../datasets/storage/own-redis.ts";
 import { connectRedis, parseRedisUrl, type RedisConnection } from "../../datasets/storage/redis.ts";
 import { RoostError } from "../../errors.ts";
-import { ENTITIES, type StateView } from "../../features/entities.ts";
+import { ENTITIES } from "../../features/entities.ts";
 import { LmdbFeatureStore } from "../../features/lmdb-store.ts";
 import type { MemoryState } from "../../features/memory-store.ts";
 import { readChampion } from "../../features/models/champion.ts";
@@ -24,18 +24,18 @@ import { type Case, type Columns, checksum, rowsOf, world } from "./features-req
 import { grouped, memory, pipelined } from "./redis-floors.ts";
 
 /*
- * Feature hydration of one request: 500 posts, their authors and both pairs with each become the heavy ranker's matrix. From
- * Redis with nothing at hand ("cold") and with copies that are too old ("refetch"), against the bare reads of the same keys
- * in one round; from copies that are fresh, the columns of posts, authors and pairs alone and all of them; from LMDB; and
- * from a state in memory, which is what making the matrix takes by itself. All take turns, in blocks of viewers. The servers
- * are started here and keep nothing on disk.
+ * Feature hydration of one request: 500 posts, their authors and both pairs with each become the heavy ranker's matrix, the
+ * columns of posts, authors and pairs, and with "all" every column, which looks at topics, media and the viewer's follows too.
+ * From Redis with nothing at hand ("cold") and with copies that are too old ("refetch"), against the bare reads of the same
+ * keys in one round; from copies that are fresh ("cached"); from LMDB; and from a state in memory, which is what making the
+ * matrix takes by itself. All take turns, in blocks of viewers. The servers are started here and keep nothing on disk.
  */
 /** Calls of one kind in a row. */
 const BLOCK = 20;
 /** The first is for warming up. */
 const PASSES = 4;
 const PUTS = 4_000;
-/** Families of posts, authors and pairs: what `cached` makes. The others make the whole matrix. */
+/** Families of posts, authors and pairs. */
 const NAMED: ReadonlySet<string> = new Set([
   "post_content",
   "post_engagement",
@@ -43,6 +43,9 @@ const NAMED: ReadonlySet<string> = new Set([
   "author_engagement",
   "user_author",
 ]);
+
+/** What the names of ways end with that make every column. */
+const ALL = "_all";
 
 const USAGE = "usage: roost bench features [--viewers N (100)] [--data-dir DIR (.roost)] [--json]";
 
@@ -97,8 +100,8 @@ async function main(): Promise<void> {
       ReturnType<typeof measureRedis>
     >;
     const figures = [...report({ ...here.times, ...there.times }), ...there.sizes];
-    figures.push(figure("features", model.features.length, "columns"));
-    figures.push(figure("features_cached", here.named.features.length, "columns"));
+    figures.push(figure("features", here.named.features.length, "columns"));
+    figures.push(figure("features_all", model.features.length, "columns"));
     figures.push(...(await memory(single, state)), writes);
     const rounds = { ...there.times, ...here.times };
     writeReport("features", { seed: DEMO_SEED, rounds, figures }, flags.json);
@@ -155,36 +158,87 @@ async function measureHere(
     const rows = rowsOf(columns);
     return cases.map((request) => checksum(rows(state, request)));
   };
-  const rows = rowsOf(model);
   const checksums = checksumsOf(model);
   const features = model.features.filter((name) => NAMED.has(FAMILY_OF.get(name)?.name ?? ""));
   const named = { features, ids: [], checksums: checksumsOf({ features, ids: [] }) };
-  const from =
-    (view: StateView): Call =>
-    (i) =>
-    async () =>
-      rows(view, cases[i] as Case);
-  const calls = { lmdb: from(lmdb), memory: from(state), lmdb_uncached: from(uncached) };
-  return { times: await alternate(calls, () => checksums), checksums, named };
+  const calls: Record<string, Call> = {};
+  for (const [columns, suffix] of [
+    [named, ""],
+    [model, ALL],
+  ] as const) {
+    const rows = rowsOf(columns);
+    for (const [name, view] of Object.entries({ lmdb, memory: state, lmdb_uncached: uncached }))
+      calls[`${name}${suffix}`] = (i) => async () => rows(view, cases[i] as Case);
+  }
+  const times = await alternate(calls, (name) =>
+    name.endsWith(ALL) ? checksums : named.checksums,
+  );
+  return { times, checksums, named };
 }
 
 async function measureRedis(task: Task) {
-  const { cases, urls, checksums } = task;
-  const single = await connectRedis(parseRedisUrl(urls[0]));
-  const many = await connectRedis(parseRedisUrl(urls[1]));
+  const single = await connectRedis(parseRedisUrl(task.urls[0]));
+  const many = await connectRedis(parseRedisUrl(task.urls[1]));
+  const cases = sharingIds(task.cases);
+  const named = await redisCalls(single, many, cases, task.named);
+  const all = await redisCalls(single, many, cases, task);
+  const calls = {
+    ...named.calls,
+    ...Object.fromEntries(Object.entries(all.calls).map(([name, call]) => [`${name}${ALL}`, call])),
+  };
+  const times = await alternate(calls, (name) =>
+    name.endsWith(ALL) ? task.checksums : task.named.checksums,
+  );
+  await single.close();
+  await many.close();
+  return {
+    times,
+    sizes: [
+      figure("keys_per_request", named.keys, "keys"),
+      figure("keys_per_request_all", all.keys, "keys"),
+      figure("bytes_per_request", named.bytes, "B"),
+      figure("bytes_per_request_all", all.bytes, "B"),
+    ],
+  };
+}
+
+/** Ids are the same strings in every request, as those of a server's post store are. */
+function sharingIds(cases: readonly Case[]): Case[] {
+  const known = new Map<string, string>();
+  const shared = (ids: readonly string[]): string[] =>
+    ids.map((id) => {
+      const first = known.get(id);
+      if (first === undefined) known.set(id, id);
+      return first ?? id;
+    });
+  return cases.map((request) => ({
+    ...request,
+    postIds: shared(request.postIds),
+    authorOf: shared(request.authorOf),
+    authorIds: shared(request.authorIds),
+  }));
+}
+
+/** Ways to make the matrix of these columns, and the bare reads of what that looks at; keys and bytes in the mean of requests. */
+async function redisCalls(
+  single: RedisConnection,
+  many: RedisConnection,
+  cases: readonly Case[],
+  columns: Columns,
+): Promise<{ calls: Record<string, Call>; keys: number; bytes: number }> {
   // Each request is later than any copy is fresh: all is fetched, but what hangs on what is known from the copies.
   let clock = 0;
   const later = (): number => {
     clock += 1_000_000;
     return clock;
   };
-  const options = { timeoutMs: 5_000, entities: readEntities(task.features, task.ids) };
+  const options = { timeoutMs: 5_000, entities: readEntities(columns.features, columns.ids) };
   const agedSingle = new RedisFeatureReads(single, later, options);
   const agedMany = new RedisFeatureReads(many, later, options);
   // Made anew for each request, so large as one needs.
   const small = { ...options, cacheBytes: 600_000 };
   const cached = new RedisFeatureReads(single, () => 0, { ...options, cacheBytes: 64_000_000 });
-  const rows = rowsOf(task);
+  const rows = rowsOf(columns);
   const keys = new FeatureKeys(single.target.prefix);
   const names: string[][] = [];
   let bytes = 0;
@@ -199,16 +253,11 @@ async function measureRedis(task: Task) {
   }
   const groups = names.map((own) => grouped(many.client as Cluster, own));
   const from =
-    (reads: (i: number) => RedisFeatureReads, make = rows): Call =>
+    (reads: () => RedisFeatureReads): Call =>
     (i) => {
-      const taken = reads(i);
-      return async () => make(await taken.load(cases[i] as Case), cases[i] as Case);
+      const taken = reads();
+      return async () => rows(await taken.load(cases[i] as Case), cases[i] as Case);
     };
-  const cachedNamed = new RedisFeatureReads(single, () => 0, {
-    timeoutMs: 5_000,
-    cacheBytes: 64_000_000,
-    entities: readEntities(task.named.features, []),
-  });
   const calls: Record<string, Call> = {
     redis_cold: from(() => new RedisFeatureReads(single, Date.now, small)),
     redis_refetch: from(() => agedSingle),
@@ -217,22 +266,10 @@ async function measureRedis(task: Task) {
     cluster_cold: from(() => new RedisFeatureReads(many, Date.now, small)),
     cluster_refetch: from(() => agedMany),
     raw_cluster: (i) => () => pipelined(groups[i] as [Redis, string[]][]),
-    cached_all: from(() => cached),
-    cached: from(() => cachedNamed, rowsOf(task.named)),
+    cached: from(() => cached),
     cached_load: (i) => async () => void (await cached.load(cases[i] as Case)),
   };
-  const times = await alternate(calls, (name) =>
-    name === "cached" ? task.named.checksums : checksums,
-  );
-  await single.close();
-  await many.close();
-  return {
-    times,
-    sizes: [
-      figure("keys_per_request", names.flat().length / cases.length, "keys"),
-      figure("bytes_per_request", bytes / cases.length, "B"),
-    ],
-  };
+  return { calls, keys: names.flat().length / cases.length, bytes: bytes / cases.length };
 }
 
 /** Times of each call, in ms. @throws RoostError when a matrix is not the one that the state in memory gives */
@@ -275,8 +312,17 @@ function report(times: Times): Figure[] {
     ratio("redis_cold_ratio", "redis_cold", "raw_pipeline"),
     figure("redis_cold_ratio_mget", p("redis_cold", 0.5) / p("raw_mget", 0.5), ""),
     ratio("cluster_cold_ratio", "cluster_cold", "raw_cluster"),
-    figure("redis_refetch_ratio", p("redis_refetch", 0.5) / p("raw_pipeline", 0.5), ""),
-    figure("cluster_refetch_ratio", p("cluster_refetch", 0.5) / p("raw_cluster", 0.5), ""),
+    ...["redis", "cluster"].flatMap((kind) =>
+      ["refetch", `cold${ALL}`, `refetch${ALL}`].map((way) => {
+        const floor = kind === "redis" ? "raw_pipeline" : "raw_cluster";
+        const all = way.endsWith(ALL) ? ALL : "";
+        return figure(
+          `${kind}_${way}_ratio`,
+          p(`${kind}_${way}`, 0.5) / p(`${floor}${all}`, 0.5),
+          "",
+        );
+      }),
+    ),
     ...Object.keys(times).flatMap((name) => [
       { ...figure(`${name}_p50_ms`, p(name, 0.5), "ms"), ...(name === "cached" ? asked : {}) },
       figure(`${name}_p99_ms`, p(name, 0.99), "ms"),

@@ -117,7 +117,8 @@ test("state that lies elsewhere is fetched for the candidates, and gives the sam
       return {
         get: (entity, key) => (entity === "post" ? undefined : state.get(entity, key)),
         degraded,
-        posts: candidates.postIds.map((id) => ({ vector: state.get("post", id) })),
+        posts: candidates.postIds.map((id) => state.get("post", id)),
+        authors: new Map(),
       };
     },
   });

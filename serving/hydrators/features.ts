@@ -1,6 +1,6 @@
 import { idBucket } from "../../features/bundle.ts";
 import type { StateView } from "../../features/entities.ts";
-import { FeatureReader } from "../../features/reader.ts";
+import { FeatureReader, ROWS_AT_ONCE } from "../../features/reader.ts";
 import type { FeatureLoad } from "../../features/redis/redis-reads.ts";
 import type { IdColumn } from "../../features/registry.ts";
 import type { ServedModel } from "../inference/inference.ts";
@@ -83,7 +83,7 @@ export function stageFeatures(stage: ModelStage, state: FeatureSource): Hydrator
     const buckets = new Int32Array(hashes.length);
     const { viewerId: userId, nowMs, surface } = query;
     reader.begin(view, { userId, nowMs, ...(surface !== undefined && { surface }) }, shared);
-    const vectors = new Array<Float64Array | undefined>(ROWS_AT_ONCE);
+    const vectors = new Array<Float64Array | undefined>(table.n);
     for (let from = 0; from < table.n; from += ROWS_AT_ONCE) {
       const to = Math.min(table.n, from + ROWS_AT_ONCE);
       for (let row = from; row < to; row++) {
@@ -93,11 +93,9 @@ export function stageFeatures(stage: ModelStage, state: FeatureSource): Hydrator
           post = postVector(view, table, row) ?? null;
           posts[origin] = post;
         }
-        vectors[row - from] = post ?? undefined;
+        vectors[row] = post ?? undefined;
       }
-      touch(vectors);
-      for (let row = from; row < to; row++)
-        reader.rowOf(vectors[row - from], table.authorIds[row] as string, features, hashes, row);
+      reader.rows(vectors, table.authorIds, features, hashes, from, to);
       for (let k = 0; k < ids.length; k++) {
         const size = (ids[k] as { buckets: number }).buckets;
         for (let i = from * ids.length + k; i < to * ids.length; i += ids.length)
@@ -125,23 +123,4 @@ function postVector(view: StateView, table: CandidateTable, row: number): Float6
   const cell = view.cell("post", postId, post.vectorCell);
   post.vectorCell = cell;
   return cell.vector;
-}
-
-/** So many posts' vectors, of some 700 bytes each, stay in the processor's nearest cache while their rows are made. */
-const ROWS_AT_ONCE = 64;
-/** Float64s in a cache line. */
-const LINE = 8;
-/** Kept, so that the loop is not optimised away. */
-const touched = { sum: 0 };
-
-/**
- * Reads one number of each cache line of each vector. These loads do not depend on each other, so the processor waits for
- * many at once; computing row by row waits for each.
- */
-function touch(vectors: readonly (Float64Array | undefined)[]): void {
-  let sum = 0;
-  for (const vector of vectors)
-    if (vector !== undefined)
-      for (let i = 0; i < vector.length; i += LINE) sum += vector[i] as number;
-  touched.sum = sum;
 }

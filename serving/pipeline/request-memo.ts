@@ -1,5 +1,5 @@
 import type { Entity, StateView } from "../../features/entities.ts";
-import { SharedReads } from "../../features/shared-reads.ts";
+import { type AuthorVectors, SharedReads } from "../../features/shared-reads.ts";
 
 /** What one request has read of the feature store, for its later stages: the store is too large for the processor's cache. */
 export class RequestMemo {
@@ -24,8 +24,8 @@ export class RequestMemo {
     position: number,
   ): Promise<LoadedReads> {
     this.#loaded ??= load().then((state) => {
-      const reads = newReads(position, state);
-      state.posts.forEach(({ vector }, i) => {
+      const reads = newReads(position, state, new SharedReads(state.authors));
+      state.posts.forEach((vector, i) => {
         reads.posts[origins[i] as number] = vector ?? null;
       });
       return { ...reads, degraded: state.degraded };
@@ -39,7 +39,9 @@ export interface LoadedState extends StateView {
   /** A part could not be fetched: it is missing, or as it was a while ago. */
   readonly degraded: boolean;
   /** Of the posts that were asked about, in their order. */
-  readonly posts: readonly { readonly vector: Float64Array | undefined }[];
+  readonly posts: readonly (Float64Array | undefined)[];
+  /** Authors that were asked about. */
+  readonly authors: Map<string, AuthorVectors>;
 }
 
 export interface LoadedReads extends Reads {
@@ -55,10 +57,10 @@ export interface Reads {
   readonly posts: (Float64Array | null | undefined)[];
 }
 
-const newReads = (position: number, view: StateView): Reads => ({
+const newReads = (position: number, view: StateView, shared = new SharedReads()): Reads => ({
   position,
   view,
-  shared: new SharedReads(),
+  shared,
   posts: [],
 });
 
