@@ -1,4 +1,7 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
+import { receiptHash } from "./erasure/erase-users.ts";
 import type { RankResponse } from "./http/schemas.ts";
 import { type TestServer, testServer } from "./space.fixture.ts";
 
@@ -186,6 +189,16 @@ test("a deleted user is forgotten everywhere: graph, history, features, posts an
 
   await server.send([{ type: "user_deleted", user_id }]);
   for (const [name, count] of Object.entries(held())) expect(count, name).toBe(0);
+  const { seq } = (await server.records()).findLast(({ type }) => type === "user_deleted") as {
+    seq: number;
+  };
+  const receipt = join(server.dir, "erasures", `forgotten-${seq}.json`);
+  await expect.poll(() => existsSync(receipt)).toBe(true);
+  const { user_sha256, salt, parts } = JSON.parse(readFileSync(receipt, "utf8"));
+  expect(user_sha256).toBe(receiptHash(user_id, salt));
+  expect(Object.keys(parts)).toEqual(expect.arrayContaining(["features", "counts", "memory"]));
+  const { body } = await server.app.server.inject("/metrics");
+  expect(body).toContain("roost_deleted_users 1\n");
   // The cursor's ranking is forgotten, so it is made anew: as for somebody unknown.
   const page = await server.rank({ user_id, cursor: first.cursor as string });
   expect(page.items[0]?.rank).toBe(1);

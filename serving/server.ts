@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
@@ -14,6 +15,7 @@ import { AfterAnswers } from "./after-answers.ts";
 import { closeInTurn } from "./close-in-turn.ts";
 import { logExposures } from "./effects/log-exposures.ts";
 import { logServed } from "./effects/log-served.ts";
+import { ForgottenReceipts } from "./erasure/forgotten-receipts.ts";
 import { followingTimeline } from "./following-timeline.ts";
 import { type App, createApp } from "./http/app.ts";
 import type { ServerClock } from "./http/services.ts";
@@ -139,6 +141,14 @@ async function open(
   opened.push(() => stickyRoot.close());
   const sticky = lmdbStickyStore(stickyRoot);
   live.onUserDeleted((userId) => sticky.forget(userId));
+  const receipts = new ForgottenReceipts(dir.path, {
+    parts: () => live.positions,
+    wallMs: time.wallMs,
+    salt: () => randomBytes(16).toString("hex"),
+    onError: failed("keeping a receipt"),
+  });
+  live.onUserDeleted((_, deletion) => receipts.take(deletion));
+  opened.push(() => receipts.close());
 
   const consumer = new LogConsumer(live, { segments: dir.segments, log });
   opened.push(() => consumer.close());
@@ -148,6 +158,7 @@ async function open(
   const metrics = createMetrics();
   featureMetrics(metrics.registry, figures);
   if (spool !== undefined) metrics.spool(spool);
+  metrics.deletedUsers(live.counts);
   const delay = new RetrievalDelay(
     (step, seconds, postId) => {
       metrics.retrieval(step, seconds);
@@ -323,6 +334,7 @@ async function open(
     settings,
   });
   towers.begin();
+  receipts.begin(() => vectors.settled());
   return {
     app,
     rank,

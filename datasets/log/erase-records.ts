@@ -3,33 +3,53 @@ import path from "node:path";
 import type { Database, RootDatabase } from "lmdb";
 import type { Event, LoggedEvent } from "../events.ts";
 import { openLmdb } from "../storage/lmdb.ts";
-import { withoutUser } from "./erased-event.ts";
+import { withoutUsers } from "./erased-event.ts";
 import { listSegments, type SegmentInfo, segmentName } from "./segment-files.ts";
 import { readSegments, SegmentWriter } from "./segments.ts";
 
-/** What an erasure changed, by event type. */
+/** Records by event type. */
+export type RecordCounts = Record<string, number>;
+
+/** What an erasure changed. */
 export interface ErasedRecords {
-  readonly removed: Record<string, number>;
-  readonly redacted: Record<string, number>;
+  /** By the user who was erased: records that went, and records of others that name the user no more. */
+  readonly users: Map<string, { readonly removed: RecordCounts; readonly redacted: RecordCounts }>;
   /** Positions of removed records in the log, and the event ids of those that had one. */
   readonly seqs: Set<number>;
   readonly eventIds: Set<string>;
 }
 
 export const nothingErased = (): ErasedRecords => ({
-  removed: {},
-  redacted: {},
+  users: new Map(),
   seqs: new Set(),
   eventIds: new Set(),
 });
 
-function erase(event: Event, seq: number, userId: string, counts: ErasedRecords): Event {
-  const { event: rest, change } = withoutUser(event, userId);
-  if (change === "none") return event;
-  counts[change][event.type] = (counts[change][event.type] ?? 0) + 1;
-  if (change === "removed") {
-    counts.seqs.add(seq);
-    if (event.event_id !== undefined) counts.eventIds.add(event.event_id);
+/** Adds a record of this type to what was done for a user. */
+export function countErased(
+  { users }: ErasedRecords,
+  userId: string,
+  change: "removed" | "redacted",
+  type: string,
+  n = 1,
+): void {
+  const counts = users.get(userId) ?? { removed: {}, redacted: {} };
+  users.set(userId, counts);
+  counts[change][type] = (counts[change][type] ?? 0) + n;
+}
+
+function erase(
+  event: Event,
+  seq: number,
+  users: ReadonlySet<string>,
+  erased: ErasedRecords,
+): Event {
+  const { event: rest, removed, redacted } = withoutUsers(event, users);
+  for (const userId of redacted) countErased(erased, userId, "redacted", event.type);
+  if (removed !== undefined) {
+    countErased(erased, removed, "removed", event.type);
+    erased.seqs.add(seq);
+    if (event.event_id !== undefined) erased.eventIds.add(event.event_id);
   }
   return rest;
 }
@@ -42,20 +62,20 @@ export interface RewrittenSegment {
 }
 
 /**
- * Writes into `target`, under their own names, those segments of `dir` that concern a user, without the user. A removed
+ * Writes into `target`, under their own names, those segments of `dir` that concern these users, without them. A removed
  * record leaves a tombstone, so ranges, positions and times stay. `dir` itself is left as it is.
  * @throws BAD_SEGMENT when a segment is damaged
  */
 export async function eraseFromSegments(
   dir: string,
   target: string,
-  userId: string,
+  users: ReadonlySet<string>,
 ): Promise<RewrittenSegment[]> {
   const rewritten: RewrittenSegment[] = [];
   for (const segment of listSegments(dir)) {
     const erased = nothingErased();
-    for await (const event of eventsOf(dir, segment)) erase(event, event.seq, userId, erased);
-    if (Object.keys(erased.removed).length + Object.keys(erased.redacted).length === 0) continue;
+    for await (const event of eventsOf(dir, segment)) erase(event, event.seq, users, erased);
+    if (erased.users.size === 0) continue;
     const name = segmentName(segment.first_seq, segment.last_seq);
     // A directory of its own: a writer continues what it finds, and unchanged segments in between are not there.
     const work = path.join(target, `${name}.work`);
@@ -66,7 +86,7 @@ export async function eraseFromSegments(
     });
     try {
       for await (const event of eventsOf(dir, segment))
-        await writer.append(erase(event, event.seq, userId, nothingErased()));
+        await writer.append(erase(event, event.seq, users, nothingErased()));
     } catch (error) {
       await writer.close().catch(() => {});
       throw error;
@@ -89,7 +109,7 @@ async function* eventsOf(dir: string, segment: SegmentInfo): AsyncGenerator<Logg
 const BATCH = 10_000;
 
 /**
- * Copies the event log in `dir` into a new environment in `target`, without a user: the records, and the event ids of
+ * Copies the event log in `dir` into a new environment in `target`, without these users: the records, and the event ids of
  * removed ones, also of those in `removedBefore`. A copy and not an edit, because LMDB leaves the bytes of what is removed
  * in free pages. The log must not be open elsewhere for writing.
  * @param removedBefore positions that were removed from segments
@@ -97,7 +117,7 @@ const BATCH = 10_000;
 export async function eraseFromLog(
   dir: string,
   target: string,
-  userId: string,
+  users: ReadonlySet<string>,
   removedBefore: ReadonlySet<number>,
 ): Promise<ErasedRecords> {
   mkdirSync(target, { recursive: true });
@@ -107,7 +127,7 @@ export async function eraseFromLog(
     const erased = nothingErased();
     await copy<string, number>(from, to, "records", "string", (value, seq) => {
       const record = JSON.parse(value) as { v: number; event: Event };
-      const event = erase(record.event, seq, userId, erased);
+      const event = erase(record.event, seq, users, erased);
       return event === record.event ? value : JSON.stringify({ ...record, event });
     });
     const isGone = (seq: number): boolean => erased.seqs.has(seq) || removedBefore.has(seq);

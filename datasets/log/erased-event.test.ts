@@ -2,9 +2,10 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { anyEvent } from "../events.arbitrary.ts";
 import { type Event, EventSchema } from "../events.ts";
-import { ERASED_AUTHOR, withoutUser } from "./erased-event.ts";
+import { ERASED_AUTHOR, withoutUsers } from "./erased-event.ts";
 
 const USER = "77";
+const USERS = new Set([USER]);
 const event = (fields: object): Event => EventSchema.parse({ time_ms: 5, ...fields });
 
 test("what a user did, what was done to the account and their posts leave a tombstone of the same time", () => {
@@ -18,20 +19,22 @@ test("what a user did, what was done to the account and their posts leave a tomb
     { type: "user_deleted", user_id: USER },
   ];
   for (const fields of own)
-    expect(withoutUser(event(fields), USER)).toEqual({
+    expect(withoutUsers(event(fields), USERS)).toEqual({
       event: { type: "erased", time_ms: 5 },
-      change: "removed",
+      removed: USER,
+      redacted: [],
     });
 });
 
 test("records of others stay, without the user's id", () => {
   const seen = { type: "impression", user_id: "1", post_id: "9", request_id: "r", position: 0 };
-  expect(withoutUser(event({ ...seen, author_id: USER }), USER)).toEqual({
+  expect(withoutUsers(event({ ...seen, author_id: USER }), USERS)).toEqual({
     event: event(seen),
-    change: "redacted",
+    removed: undefined,
+    redacted: [USER],
   });
   const reply = { type: "post_created", post_id: "10", author_id: "1", in_reply_to_post_id: "9" };
-  const { event: kept } = withoutUser(event({ ...reply, in_reply_to_author_id: USER }), USER);
+  const { event: kept } = withoutUsers(event({ ...reply, in_reply_to_author_id: USER }), USERS);
   expect(kept).toEqual(event(reply));
 });
 
@@ -56,24 +59,36 @@ test("a served page keeps its places: the author of the user's posts becomes nob
     deterministic: true,
     items: [item("2"), item(USER), item("3")],
   });
-  const { event: kept, change } = withoutUser(served, USER);
-  expect(change).toBe("redacted");
+  const { event: kept, removed, redacted } = withoutUsers(served, USERS);
+  expect([removed, redacted]).toEqual([undefined, [USER]]);
   expect(kept).toEqual({ ...served, items: [item("2"), item(ERASED_AUTHOR), item("3")] });
+});
+
+test("of several users each record says with whom it went and whom it named", () => {
+  const both = new Set(["1", USER]);
+  const follow = event({ type: "follow", user_id: "2", target_id: USER });
+  expect(withoutUsers(follow, both).removed).toBe(USER);
+  const reply = { type: "post_created", post_id: "10", author_id: "2", in_reply_to_post_id: "9" };
+  const named = { in_reply_to_author_id: USER, quote_of_post_id: "8", quote_of_author_id: "1" };
+  const { event: kept, redacted } = withoutUsers(event({ ...reply, ...named }), both);
+  expect(redacted).toEqual([USER, "1"]);
+  expect(kept).toEqual(event({ ...reply, quote_of_post_id: "8" }));
 });
 
 test("of any event nothing with the user's id remains, what remains is valid, and other events are left as they are", () => {
   fc.assert(
     fc.property(anyEvent(), fc.constantFrom("user_id", "author_id", "target_id"), (drawn, name) => {
       const concerned = (name in drawn ? { ...drawn, [name]: USER } : drawn) as Event;
-      const { event: kept, change } = withoutUser(concerned, USER);
+      const { event: kept, removed, redacted } = withoutUsers(concerned, USERS);
       expect(EventSchema.safeParse(kept).success).toBe(true);
       expect(kept.time_ms).toBe(concerned.time_ms);
       const ids = Object.entries(kept).filter(([key, value]) => /_id$/.test(key) && value === USER);
       expect(ids.filter(([key]) => !/post_id|event_id|request_id|conversation/.test(key))).toEqual(
         [],
       );
-      if (change === "none") expect(kept).toBe(concerned);
-      if (name in drawn) expect(change).not.toBe("none");
+      const isChanged = removed !== undefined || redacted.length > 0;
+      if (!isChanged) expect(kept).toBe(concerned);
+      if (name in drawn) expect(isChanged).toBe(true);
     }),
   );
 });

@@ -10,7 +10,7 @@ import { openLmdbEventLog } from "../../datasets/log/lmdb-event-log.ts";
 import { readLog } from "../../datasets/log/reader.ts";
 import { SegmentRoller } from "../../datasets/log/roller.ts";
 import { readSegments } from "../../datasets/log/segments.ts";
-import { type ErasureReceipt, receiptHash } from "../erasure/erase-user.ts";
+import { type ErasureReceipt, receiptHash } from "../erasure/erase-users.ts";
 import { filesWith } from "../erasure/traces.fixture.ts";
 import { freshSpace, roost, type TestServer, testServer } from "../space.fixture.ts";
 
@@ -152,7 +152,11 @@ test("the receipt counts what is gone, and proves whose it was only to who knows
   expect(kept).toHaveLength(1);
   const text = readFileSync(join(dir, "erasures", kept[0] as string), "utf8");
   expect(JSON.parse(text)).toEqual(receipt);
-  expect(receipt).toMatchObject({ format: 2, user_sha256: receiptHash(user, receipt.salt) });
+  expect(receipt).toMatchObject({
+    format: 3,
+    user_sha256: receiptHash(user, receipt.salt),
+    erased_together: 1,
+  });
   expect(receipt.redis).toBeUndefined();
   expect(text).not.toContain(user);
   const count = (type: string, test: (event: LoggedEvent) => boolean): number =>
@@ -189,10 +193,46 @@ test("the next server knows nobody of that id and ranks for the others", async (
   expect((await server.records()).at(-1)?.seq).toBeGreaterThan(before.at(-1)?.seq as number);
 });
 
+test("everybody whose deletion the log tells is erased at once, with a receipt each; who came back is not", async () => {
+  const server = await testServer({ dir });
+  const users = [...server.parts.graph.users()].filter((id) => id !== other).slice(0, 3);
+  const [first, second, back] = users as [string, string, string];
+  const deleted = (user_id: string) => ({ type: "user_deleted", user_id });
+  await server.send([deleted(first), deleted(back)]);
+  server.advance(1_000);
+  await server.send([{ type: "user_created", user_id: back }, deleted(second)]);
+  const imprintsOf = async (id: string) =>
+    (await server.records()).filter((event) => event.type === "impression" && event.user_id === id)
+      .length;
+  const seen = [await imprintsOf(first), await imprintsOf(second)];
+  await server.close();
+  const earlier = readdirSync(join(dir, "erasures"));
+  const ended = await roost(["erase", "--deleted", "--data-dir", dir, "--json"]);
+  expect(ended.code, ended.stderr).toBe(0);
+  const receipts = JSON.parse(ended.stdout) as ErasureReceipt[];
+  const of = (id: string) =>
+    receipts.find(({ user_sha256, salt }) => user_sha256 === receiptHash(id, salt));
+  expect(receipts).toHaveLength(2);
+  for (const [i, id] of [first, second].entries()) {
+    const own = of(id);
+    expect(own?.records_removed.user_deleted).toBe(1);
+    expect(own?.records_removed.impression ?? 0).toBeGreaterThanOrEqual(seen[i] as number);
+    expect(own?.erased_together).toBe(2);
+    expect(filesWith(dir, id)).toEqual([]);
+  }
+  expect(readdirSync(join(dir, "erasures"))).toHaveLength(earlier.length + 2);
+  expect(filesWith(dir, back)).toContain("log/data.mdb");
+  const again = await roost(["erase", "--deleted", "--data-dir", dir]);
+  expect(again.code, again.stderr).toBe(0);
+  expect(again.stdout).toBe("the log tells of no deleted user\n");
+});
+
 test("an id that is none and a directory that is none are refused in one line", async () => {
   for (const args of [
     ["--user", "me", "--data-dir", dir],
     ["--user", "1", "--data-dir", join(dir, "nowhere")],
+    ["--data-dir", dir],
+    ["--user", "1", "--deleted", "--data-dir", dir],
   ]) {
     const ended = await roost(["erase", ...args]);
     expect(ended.code).toBe(1);

@@ -1,11 +1,14 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { Id } from "../../datasets/ids.ts";
+import { openLmdbEventLog } from "../../datasets/log/lmdb-event-log.ts";
 import { type DataDir, openDataDir } from "../../datasets/storage/data-dir.ts";
 import { RoostError } from "../../errors.ts";
 import { closeInTurn } from "../close-in-turn.ts";
-import { type ErasureReceipt, eraseUser } from "../erasure/erase-user.ts";
+import { deletedUsers } from "../erasure/deleted-users.ts";
+import { type ErasureReceipt, eraseUsers } from "../erasure/erase-users.ts";
 import type { ErasedOnRedis, RedisSpace } from "../erasure/redis-space.ts";
 import type { OnStep } from "../erasure/steps.ts";
 import { eventsAside } from "../state/events-aside.ts";
@@ -15,10 +18,14 @@ import { settingsOf, withSettings } from "./settings-options.ts";
 export function eraseCommand(): Command {
   return withSettings(
     new Command("erase")
-      .description("remove every record of a user from a space that nobody serves")
-      .requiredOption("--user <id>", "who is erased", userId)
-      .option("--json", "print the receipt as JSON"),
+      .description("remove every record of users from a space that nobody serves")
+      .option("--user <id>", "who is erased", userId)
+      .option("--deleted", "everybody whose deletion the log tells")
+      .option("--json", "print the receipt as JSON, with --deleted a list of them"),
   ).action(async (flags: Record<string, unknown>) => {
+    const { user, deleted, json } = flags as { user?: string; deleted?: true; json?: true };
+    if ((user === undefined) === (deleted === undefined))
+      throw new RoostError("BAD_ARGUMENT", "say who is erased: --user ID or --deleted");
     const { dataDir, redisUrl } = settingsOf(flags);
     if (!existsSync(dataDir))
       throw new RoostError("BAD_ARGUMENT", `there is no data directory ${dataDir}`);
@@ -35,20 +42,35 @@ export function eraseCommand(): Command {
         );
       const nowMs = Date.now();
       const redis = await openRedis(dir, redisUrl, { nowMs, onStep }, opened);
-      const receipt = await eraseUser(dir, {
-        userId: flags.user as string,
-        nowMs,
-        salt: randomBytes(16).toString("hex"),
-        onStep,
-        ...(redis && { redis }),
-      });
-      process.stdout.write(
-        flags.json ? `${JSON.stringify(receipt, null, 2)}\n` : readable(receipt),
-      );
+      const userIds = user === undefined ? await deletedIn(dir, redis) : [user];
+      const receipts =
+        userIds.length === 0
+          ? []
+          : await eraseUsers(dir, {
+              userIds,
+              nowMs,
+              salt: () => randomBytes(16).toString("hex"),
+              onStep,
+              ...(redis && { redis }),
+            });
+      const said = user === undefined ? receipts : receipts[0];
+      process.stdout.write(json ? `${JSON.stringify(said, null, 2)}\n` : readable(receipts));
     } finally {
       await closeInTurn(opened);
     }
   });
+}
+
+/** @param redis when set, the whole log has been rolled into segments */
+async function deletedIn(dir: DataDir, redis: RedisSpace | undefined): Promise<string[]> {
+  if (redis !== undefined || !existsSync(join(dir.log, "data.mdb")))
+    return deletedUsers({ segments: dir.segments });
+  const log = openLmdbEventLog(dir.log, { readOnly: true });
+  try {
+    return await deletedUsers({ segments: dir.segments, log });
+  } finally {
+    await log.close();
+  }
 }
 
 /** The part of the space that is on Redis; undefined without one. @throws BAD_ARGUMENT when it is on another, or not said where */
@@ -98,7 +120,14 @@ function onRedis({
   return `redis      ${stream_records} records of the stream, ${event_ids} event ids, ${feature_keys} keys of features and ${timeline_keys} of timelines; ${files.asked} servers write their files anew${refused}`;
 }
 
-function readable(receipt: ErasureReceipt): string {
+function readable(receipts: readonly ErasureReceipt[]): string {
+  if (receipts.length === 0) return "the log tells of no deleted user\n";
+  const end =
+    "the next start builds features and snapshot again; models are as they were trained\n";
+  return `${receipts.map(figuresOf).join("\n")}${end}`;
+}
+
+function figuresOf(receipt: ErasureReceipt): string {
   const list = (counts: Readonly<Record<string, number>>): string =>
     Object.entries(counts)
       .map(([type, count]) => `${count} ${type}`)
@@ -109,6 +138,6 @@ function readable(receipt: ErasureReceipt): string {
     `segments   ${receipt.segments_rewritten.length} written anew`,
     `sticky     ${receipt.sticky_documents_removed} arms forgotten`,
     ...(receipt.redis === undefined ? [] : [onRedis(receipt.redis)]),
-    "the next start builds features and snapshot again; models are as they were trained\n",
+    "",
   ].join("\n");
 }

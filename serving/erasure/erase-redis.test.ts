@@ -19,6 +19,7 @@ import {
 import { eraseCommand } from "../commands/erase.ts";
 import {
   countsOf,
+  DELETED,
   featuresOf,
   type Running,
   running,
@@ -29,7 +30,7 @@ import {
   ALIVE as USER,
   userId,
 } from "../state/small-space.fixture.ts";
-import { type ErasureReceipt, receiptHash } from "./erase-user.ts";
+import { type ErasureReceipt, receiptHash } from "./erase-users.ts";
 import { holdRedisSpace } from "./redis-space.ts";
 import { filesWith, keysWith, timelinesWith } from "./traces.fixture.ts";
 import { UNFINISHED } from "./unfinished.ts";
@@ -69,12 +70,15 @@ async function killedAt(step: string, path: string, url: string): Promise<void> 
   expect(signal).toBe("SIGKILL");
 }
 
-async function erase(path: string, ...more: string[]): Promise<void> {
+const erase = (path: string, ...more: string[]): Promise<void> =>
+  eraseThose(["--user", USER], path, ...more);
+
+async function eraseThose(who: readonly string[], path: string, ...more: string[]): Promise<void> {
   const said = [process.stdout, process.stderr].map((stream) =>
     vi.spyOn(stream, "write").mockReturnValue(true),
   );
   try {
-    const args = ["--user", USER, "--data-dir", path, ...more];
+    const args = [...who, "--data-dir", path, ...more];
     await eraseCommand().parseAsync(args, { from: "user" });
   } finally {
     for (const spy of said) spy.mockRestore();
@@ -201,7 +205,7 @@ describe.skipIf(REDIS_MISSING).each(SERVERS)(
       const gone = before.filter((event) => isOf(event, USER));
       const sum = Object.values(receipt.records_removed).reduce((a, b) => a + b, 0);
       expect(sum).toBe(gone.length);
-      expect(receipt.format).toBe(2);
+      expect(receipt.format).toBe(3);
       expect(receipt.redis).toMatchObject({
         event_ids: inStream.filter((event) => isOf(event, USER)).length,
         files: { asked: isCluster ? 0 : 1, refused: [] },
@@ -234,6 +238,17 @@ describe.skipIf(REDIS_MISSING).each(SERVERS)(
         opened.append([{ ...(log.at(-1) as Event), event_id: "new" }]),
       );
       expect((await recordsOf(space)).at(-1)?.seq).toBe(before.length + 1);
+    });
+
+    test("then whoever the log says is deleted", async () => {
+      expect(await keysWith(redis, DELETED)).not.toEqual([]);
+      await eraseThose(["--deleted"], space.path, "--redis-url", url);
+      expect(await keysWith(redis, DELETED)).toEqual([]);
+      expect(filesWith(space.path, DELETED)).toEqual([]);
+      const records = await recordsOf(space);
+      expect(records).toHaveLength(before.length + 1);
+      expect(records.filter((event) => mentions(event, DELETED))).toEqual([]);
+      expect(readdirSync(join(space.path, "erasures"))).toHaveLength(2);
     });
   },
 );

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { openDataDir } from "../../datasets/storage/data-dir.ts";
 import { connectRedis, parseRedisUrl } from "../../datasets/storage/redis.ts";
-import { eraseUser } from "./erase-user.ts";
+import { eraseUsers } from "./erase-users.ts";
 import { holdRedisSpace } from "./redis-space.ts";
 import type { OnStep } from "./steps.ts";
 
@@ -27,5 +27,5 @@ const redis = await holdRedisSpace(dir, {
   leaseTtlMs: Number(leaseTtlMs),
   onStep,
 });
-await eraseUser(dir, { userId, nowMs: 0, salt: "", redis, onStep });
+await eraseUsers(dir, { userIds: [userId], nowMs: 0, salt: () => "", redis, onStep });
 process.exit(0);

@@ -30,6 +30,8 @@ export interface Metrics {
   streams(): { inc(): void; dec(): void };
   /** Events that wait aside while the log is away, read at each scrape. */
   spool(spool: { readonly spooled: number }): void;
+  /** Deleted users, read at each scrape. */
+  deletedUsers(counts: { readonly deletedUsers: number }): void;
   /** How fan-out does, read at each scrape. */
   fanOut(fanOut: FanOut): void;
   /** The registry, for parts that bring numbers of their own. */
@@ -163,6 +165,10 @@ export function createMetrics(): Metrics {
     spool(spool) {
       const help = "Events that wait aside until Redis is back";
       gauge("roost_spooled_events", help, () => spool.spooled);
+    },
+    deletedUsers(counts) {
+      const help = "Deleted users whose records are in the log until they are erased";
+      gauge("roost_deleted_users", help, () => counts.deletedUsers);
     },
     fanOut(fanOut) {
       const { load } = fanOut;

@@ -5,7 +5,7 @@ import type { FanOut } from "../../candidates/timelines/fan-out.ts";
 import { PulledAuthors } from "../../candidates/timelines/pulled-authors.ts";
 import { ReaderActivity } from "../../candidates/timelines/reader-activity.ts";
 import { ViewerHistory } from "../../candidates/viewer-history.ts";
-import type { Event, LoggedEvent } from "../../datasets/events.ts";
+import type { Event, EventOf, LoggedEvent } from "../../datasets/events.ts";
 import { applyEvent } from "../../features/engine.ts";
 import type { FeatureStore } from "../../features/store.ts";
 import type { PostCounts } from "./post-counts.ts";
@@ -81,12 +81,15 @@ export class BroadcastState {
   }
 }
 
+/** The record of a user's deletion. */
+export type Deletion = LoggedEvent & EventOf<"user_deleted">;
+
 /** Everything that requests read and events move: the broadcast state, the feature store and the counts. */
 export class LiveState {
   readonly broadcast: BroadcastState;
   readonly features: FeatureStore;
   readonly counts: PostCounts;
-  readonly #forgetters: ((userId: string) => unknown)[] = [];
+  readonly #forgetters: ((userId: string, deletion: Deletion) => unknown)[] = [];
   readonly #fanOut: FanOut | undefined;
   readonly #followers: ((events: readonly LoggedEvent[]) => void)[] = [];
 
@@ -104,7 +107,7 @@ export class LiveState {
   }
 
   /** Calls `forget` for every deleted user, after the state has forgotten them, and waits for what it returns. */
-  onUserDeleted(forget: (userId: string) => unknown): void {
+  onUserDeleted(forget: (userId: string, deletion: Deletion) => unknown): void {
     this.#forgetters.push(forget);
   }
 
@@ -116,6 +119,17 @@ export class LiveState {
   /** The last record that all of them reflect. */
   get position(): number {
     return Math.min(this.broadcast.position, this.features.position, this.counts.position);
+  }
+
+  /** Each part by name, and the last record that it reflects. */
+  get positions(): Readonly<Record<string, number>> {
+    const { features, counts, broadcast } = this;
+    return {
+      features: features.position,
+      counts: counts.position,
+      memory: broadcast.position,
+      ...(this.#fanOut && { timelines: this.#fanOut.position.seq }),
+    };
   }
 
   /** The last record that stored timelines reflect too: what a new process goes on after. */
@@ -144,6 +158,6 @@ export class LiveState {
     for (const follow of this.#followers) follow(events);
     for (const event of events)
       if (event.type === "user_deleted")
-        for (const forget of this.#forgetters) await forget(event.user_id);
+        for (const forget of this.#forgetters) await forget(event.user_id, event);
   }
 }

@@ -51,6 +51,11 @@ export class PostCounts {
     return this.#position;
   }
 
+  /** Users whose deletion is in the log. */
+  get deletedUsers(): number {
+    return this.#deleted.getCount();
+  }
+
   /** Zeros for a post that nobody engaged with, is deleted or unknown. */
   of(postId: string): Counts {
     const counts = this.#counts.get(postId) ?? [];

@@ -9,9 +9,12 @@ import {
   segmentsDir,
 } from "../../datasets/dataset.ts";
 import {
+  countErased,
+  type ErasedRecords,
   eraseFromLog,
   eraseFromSegments,
   nothingErased,
+  type RecordCounts,
   type RewrittenSegment,
 } from "../../datasets/log/erase-records.ts";
 import { listSegments } from "../../datasets/log/segment-files.ts";
@@ -26,19 +29,21 @@ import type { OnStep } from "./steps.ts";
 import { UNFINISHED } from "./unfinished.ts";
 
 /**
- * What an erasure did, kept in `erasures/`. Who was erased can be checked by it, not read from it. Format 1 is format 2
- * without `redis`.
+ * What an erasure did, kept in `erasures/`. Who was erased can be checked by it, not read from it. Format 2 is format 3
+ * without `erased_together`, format 1 format 2 without `redis`.
  */
 export interface ErasureReceipt {
-  readonly format: 2;
+  readonly format: 3;
   /** SHA-256 of salt and id, hex. Ids are guessable: keep receipts from whoever must not learn of it. */
   readonly user_sha256: string;
   readonly salt: string;
   readonly erased_at: string;
   /** Event type → records that left a tombstone. */
-  readonly records_removed: Readonly<Record<string, number>>;
+  readonly records_removed: Readonly<RecordCounts>;
   /** Event type → records of others that no longer name the user. */
-  readonly records_redacted: Readonly<Record<string, number>>;
+  readonly records_redacted: Readonly<RecordCounts>;
+  /** Users erased in one go, each with a receipt: what follows on segments and Redis is of all of them. */
+  readonly erased_together: number;
   readonly segments_rewritten: readonly string[];
   readonly sticky_documents_removed: number;
   /** Absent where the space is in its data directory alone. */
@@ -49,48 +54,50 @@ export const receiptHash = (userId: string, salt: string): string =>
   createHash("sha256").update(`${salt}:${userId}`).digest("hex");
 
 export interface EraseRequest {
-  readonly userId: string;
+  /** At least one. */
+  readonly userIds: readonly string[];
   /** Epoch milliseconds. */
   readonly nowMs: number;
   /** Random text, new for every receipt. */
-  readonly salt: string;
+  readonly salt: () => string;
   /** The part of the space that is on Redis, held by the caller. */
   readonly redis?: RedisSpace;
   readonly onStep?: OnStep;
 }
 
 /**
- * Removes a user from everything that a space keeps: segments, held-out part, event log and sticky arms are written anew
+ * Removes users from everything that a space keeps: segments, held-out part, event log and sticky arms are written anew
  * without them, what is derived from the log (features, snapshot, index of vectors) is thrown away and built again by the
- * next start. It happens whole or not at all; see `commitReplacement`. What the user added to counts of others goes with
- * it. Trained models stay: they hold weights, no records.
+ * next start. It happens whole or not at all; see `commitReplacement`. What they added to counts of others goes
+ * too. Trained models stay: they hold weights, no records.
  *
  * On Redis there is by now only what the log builds again, and event ids. The first goes when all files are ready, before
  * they take their places: a crash until then leaves the user as whole as a lost cache does. The ids go behind the files, and
  * whoever has the space next finishes that.
  * @param dir owned by the caller, and not served from
  */
-export async function eraseUser(
+export async function eraseUsers(
   dir: DataDir,
-  { userId, nowMs, salt, redis, onStep = () => {} }: EraseRequest,
-): Promise<ErasureReceipt> {
+  { userIds, nowMs, salt, redis, onStep = () => {} }: EraseRequest,
+): Promise<ErasureReceipt[]> {
+  const users = new Set(userIds);
   onStep("writing files without the user");
   const prepared = replacementDir(dir.path);
   mkdirSync(prepared, { recursive: true });
   const files: string[] = [];
   const total = nothingErased();
-  const add = ({ removed, redacted }: Pick<typeof total, "removed" | "redacted">): void => {
-    for (const [type, n] of Object.entries(removed))
-      total.removed[type] = (total.removed[type] ?? 0) + n;
-    for (const [type, n] of Object.entries(redacted))
-      total.redacted[type] = (total.redacted[type] ?? 0) + n;
+  const add = (erased: ErasedRecords): void => {
+    for (const [userId, counts] of erased.users)
+      for (const change of ["removed", "redacted"] as const)
+        for (const [type, n] of Object.entries(counts[change]))
+          countErased(total, userId, change, type, n);
   };
 
   const rewritten: RewrittenSegment[] = [];
   for (const place of [segmentsDir, heldOutDir]) {
     const folder = basename(place(dir.path));
     mkdirSync(place(prepared), { recursive: true });
-    for (const segment of await eraseFromSegments(place(dir.path), place(prepared), userId)) {
+    for (const segment of await eraseFromSegments(place(dir.path), place(prepared), users)) {
       rewritten.push(segment);
       add(segment.erased);
       const name = basename(segment.after.file, ".parquet");
@@ -102,12 +109,13 @@ export async function eraseUser(
     }
   }
   if (existsSync(join(dir.log, "data.mdb"))) {
-    add(await eraseFromLog(dir.log, join(prepared, "log"), userId, total.seqs));
+    add(await eraseFromLog(dir.log, join(prepared, "log"), users, total.seqs));
     files.push("log/data.mdb");
   }
-  let stickyDocuments = 0;
+  const stickyDocuments = new Map<string, number>();
   if (existsSync(dir.at("sticky", "data.mdb"))) {
-    stickyDocuments = await forgetSticky(dir.at("sticky"), userId);
+    for (const userId of users)
+      stickyDocuments.set(userId, await forgetSticky(dir.at("sticky"), userId));
     await copyLmdb(dir.at("sticky"), join(prepared, "sticky"));
     files.push("sticky/data.mdb");
   }
@@ -122,23 +130,30 @@ export async function eraseUser(
     writeFileSync(join(prepared, UNFINISHED), JSON.stringify(onRedis.unfinished));
     files.push(UNFINISHED);
   }
-  const receipt: ErasureReceipt = {
-    format: 2,
-    user_sha256: receiptHash(userId, salt),
-    salt,
-    erased_at: new Date(nowMs).toISOString(),
-    records_removed: total.removed,
-    records_redacted: total.redacted,
-    segments_rewritten: rewritten.map(({ after }) => basename(after.file)),
-    sticky_documents_removed: stickyDocuments,
-    ...(onRedis && { redis: onRedis.erased }),
-  };
-  const kept = `erasures/${nowMs}-${receipt.user_sha256.slice(0, 16)}.json`;
   mkdirSync(join(prepared, "erasures"), { recursive: true });
-  writeFileSync(join(prepared, kept), `${JSON.stringify(receipt, null, 2)}\n`);
+  const receipts = [...users].map((userId): ErasureReceipt => {
+    const salted = salt();
+    return {
+      format: 3,
+      user_sha256: receiptHash(userId, salted),
+      salt: salted,
+      erased_at: new Date(nowMs).toISOString(),
+      records_removed: total.users.get(userId)?.removed ?? {},
+      records_redacted: total.users.get(userId)?.redacted ?? {},
+      erased_together: users.size,
+      segments_rewritten: rewritten.map(({ after }) => basename(after.file)),
+      sticky_documents_removed: stickyDocuments.get(userId) ?? 0,
+      ...(onRedis && { redis: onRedis.erased }),
+    };
+  });
+  for (const receipt of receipts) {
+    const kept = `erasures/${nowMs}-${receipt.user_sha256.slice(0, 16)}.json`;
+    writeFileSync(join(prepared, kept), `${JSON.stringify(receipt, null, 2)}\n`);
+    files.push(kept);
+  }
   onStep("putting the files in place");
   commitReplacement(dir.path, {
-    files: [...files, kept],
+    files,
     // LMDB's lock files belong to the files that go.
     removed: [
       "state",
@@ -153,7 +168,7 @@ export async function eraseUser(
     ],
   });
   await redis?.finish();
-  return receipt;
+  return receipts;
 }
 
 async function forgetSticky(path: string, userId: string): Promise<number> {
@@ -181,7 +196,8 @@ function manifestWithout(
   for (const segment of [...own, ...heldOut]) {
     const changed = after.get(segment.file);
     hash.update(changed?.after.sha256 ?? segment.sha256);
-    impressions -= changed?.erased.removed.impression ?? 0;
+    for (const { removed } of changed?.erased.users.values() ?? [])
+      impressions -= removed.impression ?? 0;
   }
   return { ...manifest, impressions, checksum: hash.digest("hex") };
 }
