@@ -1,3 +1,6 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Redis } from "ioredis";
 import { expect, onTestFinished, test } from "vitest";
 import { connectRedis, parseRedisUrl } from "./redis.ts";
 import { onEveryReplica, rewriteOnDisk } from "./redis-disk.ts";
@@ -25,12 +28,23 @@ test.skipIf(REDIS_MISSING)(
 );
 
 test.skipIf(REDIS_MISSING)(
-  "servers with files are asked to write them anew, and one that refuses is named (needs redis-server)",
+  "servers with files write them anew, and one that refuses is named (needs redis-server)",
   async () => {
     const server = await startRedis({ durable: true });
     onTestFinished(() => server.stop());
     const connection = await connectTest(server.url);
-    expect(await rewriteOnDisk(connection)).toEqual({ asked: 1, refused: [] });
+    const [, dir] = (await (connection.client as Redis).config("GET", "dir")) as [string, string];
+    const files = (): string[] =>
+      readdirSync(dir, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => readFileSync(join(entry.parentPath, entry.name), "latin1"));
+    await connection.client.set("t:secret", "1");
+    await connection.client.del("t:secret");
+    expect(files().some((text) => text.includes("secret"))).toBe(true);
+    expect(await rewriteOnDisk(connection)).toEqual({ asked: 1, done: 1, refused: [] });
+    expect(files().some((text) => text.includes("secret"))).toBe(false);
+    const hurried = await rewriteOnDisk(connection, 0);
+    expect(hurried).toMatchObject({ asked: 1, refused: [] });
     await connection.close();
     redisCli(server.port, "acl", "setuser", "app", "on", ">p", "~*", "+@all", "-bgrewriteaof");
     const app = await connectRedis(parseRedisUrl(`redis://app:p@127.0.0.1:${server.port}`));
@@ -44,7 +58,7 @@ test.skipIf(REDIS_MISSING)(
     const memory = await startRedis();
     onTestFinished(() => memory.stop());
     const without = await connectTest(memory.url);
-    expect(await rewriteOnDisk(without)).toEqual({ asked: 0, refused: [] });
+    expect(await rewriteOnDisk(without)).toEqual({ asked: 0, done: 0, refused: [] });
     await without.close();
   },
 );

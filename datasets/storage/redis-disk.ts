@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { Cluster, type Redis } from "ioredis";
 import { RoostError } from "../../errors.ts";
 import type { RedisConnection } from "./redis.ts";
@@ -28,37 +29,73 @@ export async function onEveryReplica({ client }: RedisConnection): Promise<void>
 
 /** What became of a request that servers write their files anew. */
 export interface DiskRewrite {
-  /** Servers that began to, or will when what they are at is done. */
+  /** Servers that have files, and were asked. */
   readonly asked: number;
+  /** Those of them that were done while this waited; the others go on. */
+  readonly done: number;
   /** Why others did not: they still have on disk what was removed, for as long as they keep that file. */
   readonly refused: readonly string[];
 }
 
+/** A file of some gigabytes is written in less. */
+const LONGEST_REWRITE_MS = 60_000;
+const LOOK_EVERY_MS = 100;
+
 /**
- * Asks every server, replicas of a cluster too, to write its files without what was removed: an append-only file keeps all
- * commands until then, a snapshot what there was. It happens in the background. A replica of a single server is not known
- * here and keeps its own file.
+ * Asks every server, replicas of a cluster too, to write its files without what was removed, and waits for that: an
+ * append-only file keeps all commands until then, a snapshot what there was. A replica of a single server is not known here
+ * and keeps its own file.
  */
-export async function rewriteOnDisk({ client }: RedisConnection): Promise<DiskRewrite> {
+export async function rewriteOnDisk(
+  { client }: RedisConnection,
+  longestMs = LONGEST_REWRITE_MS,
+): Promise<DiskRewrite> {
   const servers = client instanceof Cluster ? client.nodes("all") : [client];
-  let asked = 0;
-  const refused: string[] = [];
-  for (const server of servers)
-    try {
-      if (await rewrite(server)) asked++;
-    } catch (error) {
-      refused.push(`${nameOf(server)}: ${(error as Error).message}`);
-    }
-  return { asked, refused };
+  const rewrite = { asked: 0, done: 0, refused: [] as string[] };
+  await Promise.all(
+    servers.map(async (server) => {
+      try {
+        const became = await rewritten(server, longestMs);
+        if (became !== "nothing") rewrite.asked++;
+        if (became === "done") rewrite.done++;
+      } catch (error) {
+        rewrite.refused.push(`${nameOf(server)}: ${(error as Error).message}`);
+      }
+    }),
+  );
+  return rewrite;
 }
 
-/** Whether there was something to be written anew. */
-async function rewrite(server: Redis): Promise<boolean> {
+/** @returns `nothing` where there are no files */
+async function rewritten(server: Redis, longestMs: number): Promise<"nothing" | "begun" | "done"> {
   const appends = /^aof_enabled:1/m.test(await server.info("persistence"));
-  if (appends) await server.bgrewriteaof();
   const [, points = ""] = (await server.config("GET", "save")) as string[];
-  if (points !== "") await server.bgsave("SCHEDULE");
-  return appends || points !== "";
+  if (!appends && points === "") return "nothing";
+  const untilMs = performance.now() + longestMs;
+  let isDone = true;
+  if (appends) {
+    await server.bgrewriteaof();
+    isDone = await ended(server, "aof_rewrite_(in_progress|scheduled)", untilMs);
+  }
+  if (points !== "") {
+    await server.bgsave("SCHEDULE");
+    isDone = (await ended(server, "rdb_bgsave_in_progress", untilMs)) && isDone;
+  }
+  return isDone ? "done" : "begun";
+}
+
+/** Whether what `flag` tells of came to an end in time. @throws when it failed */
+async function ended(server: Redis, flag: string, untilMs: number): Promise<boolean> {
+  for (;;) {
+    const info = await server.info("persistence");
+    if (!new RegExp(`^${flag}:1`, "m").test(info)) {
+      const failed = /^(aof_last_bgrewrite_status|rdb_last_bgsave_status):err/m.exec(info);
+      if (failed !== null) throw new Error(`${failed[1]} is err`);
+      return true;
+    }
+    if (performance.now() >= untilMs) return false;
+    await delay(LOOK_EVERY_MS);
+  }
 }
 
 const connectedReplicas = (info: string): number => info.match(/^slave\d+:/gm)?.length ?? 0;

@@ -117,7 +117,7 @@ function onRedis({
   files,
 }: ErasedOnRedis): string {
   const refused = files.refused.map((why) => `; still on the disk of ${why}`).join("");
-  return `redis      ${stream_records} records of the stream, ${event_ids} event ids, ${feature_keys} keys of features and ${timeline_keys} of timelines; ${files.asked} servers write their files anew${refused}`;
+  return `redis      ${stream_records} records of the stream, ${event_ids} event ids, ${feature_keys} keys of features and ${timeline_keys} of timelines; files written anew by ${files.done} of ${files.asked} servers${refused}`;
 }
 
 function readable(receipts: readonly ErasureReceipt[]): string {

@@ -30,7 +30,7 @@ import { UNFINISHED } from "./unfinished.ts";
 
 /**
  * What an erasure did, kept in `erasures/`. Who was erased can be checked by it, not read from it. Format 2 is format 3
- * without `erased_together`, format 1 format 2 without `redis`.
+ * without `erased_together` and `redis.files.done`, format 1 format 2 without `redis`.
  */
 export interface ErasureReceipt {
   readonly format: 3;

@@ -32,7 +32,7 @@ export interface ErasedOnRedis {
   /** Everybody's feature state and stored timelines: both are made anew from the log. */
   readonly feature_keys: number;
   readonly timeline_keys: number;
-  /** Servers asked to write their files anew, and those that refused. */
+  /** Servers asked to write their files anew, those that did, and those that refused. */
   readonly files: DiskRewrite;
 }
 
