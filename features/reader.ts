@@ -10,6 +10,7 @@ import type { FeatureFamily, RowContext, TopicCell } from "./family.ts";
 import { FAMILY_OF, type IdColumn, OFFSETS, unknownFeatures } from "./registry.ts";
 import { type AuthorVectors, SharedReads } from "./shared-reads.ts";
 import { INTEREST } from "./signals.ts";
+import { touch } from "./touch.ts";
 import type { InterestOffsets, ViewerInterests } from "./viewer-interests.ts";
 
 /** Who asks, when and where. */
@@ -340,25 +341,6 @@ export class FeatureReader {
 
 /** So many posts' vectors, of some 700 bytes each, stay in the processor's nearest cache while their rows are made. */
 export const ROWS_AT_ONCE = 64;
-/** Float64s in a cache line. */
-const LINE = 8;
-/** Kept, so that the loop is not optimised away. */
-const touched = { sum: 0 };
-
-/**
- * Reads one number of each cache line of each vector. These loads do not depend on each other, so the processor waits for
- * many at once; computing row by row waits for each.
- */
-function touch(vectors: readonly (Float64Array | undefined)[], from: number, to: number): void {
-  let sum = 0;
-  for (let v = from; v < to; v++) {
-    const vector = vectors[v];
-    if (vector !== undefined)
-      for (let i = 0; i < vector.length; i += LINE) sum += vector[i] as number;
-  }
-  touched.sum = sum;
-}
-
 /** Entities whose state is the same for every post of an author in one request. */
 const OF_AUTHOR: ReadonlySet<Entity> = new Set([
   "global",

@@ -1,4 +1,3 @@
-import { LRUCache } from "lru-cache";
 import type { RedisConnection } from "../../datasets/storage/redis.ts";
 import { RedisGroups } from "../../datasets/storage/redis-groups.ts";
 import { ENTITIES, type Entity, GLOBAL_KEY, pairKey, TOPICS_PER_POST } from "../entities.ts";
@@ -7,9 +6,11 @@ import { isCreated, POST } from "../families/post-content.ts";
 import { INTEREST_OFFSETS } from "../reader.ts";
 import { SLOTS } from "../registry.ts";
 import type { AuthorVectors, Between } from "../shared-reads.ts";
+import { type Copy, FeatureCopies, type Single, type Vector } from "./feature-copies.ts";
 import { FeatureKeys } from "./feature-keys.ts";
 import { LoadedFeatures, READ_STATUSES, type ReadStatus } from "./loaded-features.ts";
 import { unpackValue } from "./packed-value.ts";
+import { putWanted, vectorOf, type Wanted } from "./wanted.ts";
 
 export interface RedisReadsOptions {
   /** How long a copy counts as fresh: what a request reads is at most this much behind. */
@@ -32,35 +33,8 @@ const STALE_MS = 60_000;
 const TIMEOUT_MS = 100;
 /** Some 20,000 posts or 50,000 user–author pairs; twelve entities of this. */
 const CACHE_BYTES = 16_000_000;
-/** What an entry costs beside its numbers. */
-const ENTRY_BYTES = 200;
 /** A second attempt finds a slot that moved or a node that was promoted; more would outlast the request. */
 const ATTEMPTS = 2;
-
-/** Entities that are kept one by one. */
-type Single = Exclude<Entity, "user_author">;
-const SINGLE = ENTITIES.filter((entity) => entity !== "user_author");
-
-/** A copy of what was fetched. A newer one takes its place in here, which costs less than to put that into the cache. */
-interface Copy<T> {
-  value: T;
-  fetchedMs: number;
-}
-type Vector = Float64Array | undefined;
-
-/** What a request still has to fetch. */
-interface Wanted {
-  readonly entity: Entity;
-  readonly key: string;
-  /** What was fetched earlier. */
-  readonly earlier: Copy<Vector> | Copy<Between> | undefined;
-  /** Of a post: its place in the request. */
-  readonly post: number;
-  /** Of an author and of what is between it and the viewer. */
-  readonly author: AuthorVectors | undefined;
-  /** Of the author's state towards the viewer, which stands behind the viewer's own: both are kept as one, under this key. */
-  readonly pairKey: string | undefined;
-}
 
 /** Who asks, and about what. */
 export interface FeatureLoad {
@@ -91,10 +65,7 @@ export class RedisFeatureReads {
   readonly #keys: FeatureKeys;
   readonly #now: () => number;
   readonly #options: Required<Omit<RedisReadsOptions, "cacheBytes">>;
-  /** Of every entity but pairs. */
-  readonly #copies: Readonly<Record<Single, LRUCache<string, Copy<Vector>>>>;
-  /** Both directions of a pair, by viewer and author. */
-  readonly #pairs: LRUCache<string, Copy<Between>>;
+  readonly #copies: FeatureCopies;
 
   /** @param now the clock that the age of copies is told by */
   constructor(connection: RedisConnection, now: () => number, options: RedisReadsOptions = {}) {
@@ -109,12 +80,7 @@ export class RedisFeatureReads {
       entities: new Set(ENTITIES),
       ...others,
     };
-    const most = (entity: Entity, vectors: number): number =>
-      Math.ceil(cacheBytes / (ENTRY_BYTES + vectors * 8 * SLOTS[entity]));
-    this.#copies = Object.fromEntries(
-      SINGLE.map((entity) => [entity, new LRUCache({ max: most(entity, 1) })]),
-    ) as Record<Single, LRUCache<string, Copy<Vector>>>;
-    this.#pairs = new LRUCache({ max: most("user_author", 2) });
+    this.#copies = new FeatureCopies(cacheBytes);
   }
 
   /** Calls `follow` with what each request was given. */
@@ -173,7 +139,7 @@ export class RedisFeatureReads {
         if (loaded.meetsMedia(media))
           this.#need("user_media", pairKey(userId, String(media)), loaded, wanted);
     if (!entities.has("post")) return;
-    const copies = this.#found("post", postIds);
+    const copies = this.#copies.findAll("post", postIds);
     for (let i = 0; i < postIds.length; i++)
       loaded.posts.push(this.#take("post", postIds[i] as string, copies[i], loaded, wanted, i));
   }
@@ -196,13 +162,13 @@ export class RedisFeatureReads {
       ids.push(authorId);
       met.push(author);
     }
-    const copies = this.#found("author", ids);
+    const copies = this.#copies.findAll("author", ids);
     for (let i = 0; i < ids.length; i++) {
       const author = met[i] as AuthorVectors;
       author.author = this.#take("author", ids[i] as string, copies[i], loaded, wanted, -1, author);
     }
     if (!pairs) return;
-    const between = ids.map((authorId) => this.#pairs.peek(pairKey(userId, authorId)));
+    const between = this.#copies.findPairs(ids.map((authorId) => pairKey(userId, authorId)));
     for (let i = 0; i < ids.length; i++)
       this.#takePair(ids[i] as string, met[i] as AuthorVectors, between[i], loaded, wanted);
   }
@@ -241,17 +207,8 @@ export class RedisFeatureReads {
   /** Looks at a key, unless it was asked for before. */
   #need(entity: Single, key: string, loaded: LoadedFeatures, wanted: Wanted[]): void {
     if (loaded.has(entity, key)) return;
-    const copy = this.#copies[entity].peek(key);
+    const copy = this.#copies.find(entity, key);
     loaded.put(entity, key, this.#take(entity, key, copy, loaded, wanted));
-  }
-
-  /**
-   * Copies of these keys. All are looked up before any is looked at, so that the processor waits for many of them at once.
-   * Moves nothing: whoever is in use is fetched again each second, and is moved then.
-   */
-  #found(entity: Single, keys: readonly string[]): (Copy<Vector> | undefined)[] {
-    const copies = this.#copies[entity];
-    return keys.map((key) => copies.peek(key));
   }
 
   /** What a copy holds; one that is not fresh is noted as wanted. */
@@ -266,7 +223,16 @@ export class RedisFeatureReads {
   ): Vector {
     if (copy !== undefined && this.#isFresh(copy, loaded))
       loaded.fresh(entity, copy.value, copy.fetchedMs);
-    else wanted.push({ entity, key, earlier: copy, post, author, pairKey: undefined });
+    else
+      wanted.push({
+        entity,
+        key,
+        earlier: copy,
+        post,
+        author,
+        pair: undefined,
+        pairKey: undefined,
+      });
     return copy?.value;
   }
 
@@ -285,13 +251,16 @@ export class RedisFeatureReads {
       loaded.fresh("user_author", copy.value.authorUser, copy.fetchedMs);
       return;
     }
-    const { userAuthor, authorUser } = copy?.value ?? NOTHING_BETWEEN;
-    author.pair = { userAuthor, authorUser };
-    const both = { entity: "user_author", earlier: copy, post: -1, author } as const;
+    const pair = { userAuthor: copy?.value.userAuthor, authorUser: copy?.value.authorUser };
+    author.pair = pair;
     const key = pairKey(userId, authorId);
+    const back = pairKey(authorId, userId);
+    const entity = "user_author";
+    const earlier = copy;
+    // Literals of one shape: a cold request makes a thousand of them.
     wanted.push(
-      { ...both, key, pairKey: undefined },
-      { ...both, key: pairKey(authorId, userId), pairKey: key },
+      { entity, key, earlier, post: -1, author: undefined, pair, pairKey: undefined },
+      { entity, key: back, earlier, post: -1, author: undefined, pair, pairKey: key },
     );
   }
 
@@ -314,14 +283,14 @@ export class RedisFeatureReads {
 
   /** @param before whether what was wanted before it was answered too */
   #answered(wanted: Wanted, value: Buffer | null, before: boolean, loaded: LoadedFeatures): void {
-    const { entity, key, author } = wanted;
+    const { entity, key, pair } = wanted;
     const { nowMs } = loaded;
     const vector = value === null ? undefined : unpackValue(value, SLOTS[entity]);
-    put(wanted, vector, loaded);
+    putWanted(wanted, vector, loaded);
     loaded.fresh(entity, vector, nowMs);
-    if (entity !== "user_author") keep(this.#copies[entity], key, vector, nowMs);
+    if (entity !== "user_author") this.#copies.keep(entity, key, vector, nowMs);
     else if (wanted.pairKey !== undefined && before)
-      keep(this.#pairs, wanted.pairKey, author?.pair as Between, nowMs);
+      this.#copies.keepPair(wanted.pairKey, pair as Between, nowMs);
   }
 
   /** An earlier copy stands in, unless it is too old. */
@@ -330,7 +299,7 @@ export class RedisFeatureReads {
     loaded.degraded = true;
     const fetchedMs = earlier?.fetchedMs ?? loaded.nowMs;
     const usable = earlier !== undefined && loaded.nowMs - fetchedMs <= this.#options.staleMs;
-    put(wanted, usable ? vectorOf(earlier.value, wanted) : undefined, loaded);
+    putWanted(wanted, usable ? vectorOf(earlier.value, wanted) : undefined, loaded);
     loaded.count(entity, usable ? "stale" : earlier ? "expired" : "missing", fetchedMs);
   }
 
@@ -351,36 +320,3 @@ export class RedisFeatureReads {
 
 const isAnswer = (value: Buffer | null | Error | undefined): value is Buffer | null =>
   value !== undefined && !(value instanceof Error);
-
-const NOTHING_BETWEEN: Between = { userAuthor: undefined, authorUser: undefined };
-
-/** Puts what was wanted where the request looks. */
-function put(wanted: Wanted, vector: Vector, loaded: LoadedFeatures): void {
-  const { entity, key, post, author } = wanted;
-  if (entity === "post") loaded.posts[post] = vector;
-  else if (author === undefined) loaded.put(entity, key, vector);
-  else if (entity === "author") author.author = vector;
-  else {
-    const pair = author.pair ?? NOTHING_BETWEEN;
-    author.pair =
-      wanted.pairKey === undefined
-        ? { ...pair, userAuthor: vector }
-        : { ...pair, authorUser: vector };
-  }
-}
-
-/** What a copy holds of what is wanted. */
-function vectorOf(value: Vector | Between, { pairKey }: Wanted): Vector {
-  if (value === undefined || value instanceof Float64Array) return value;
-  return pairKey === undefined ? value.userAuthor : value.authorUser;
-}
-
-/** Keeps a copy, unless there is a newer one. */
-function keep<T>(cache: LRUCache<string, Copy<T>>, key: string, value: T, fetchedMs: number): void {
-  const copy = cache.get(key);
-  if (copy === undefined) cache.set(key, { value, fetchedMs });
-  else if (fetchedMs >= copy.fetchedMs) {
-    copy.value = value;
-    copy.fetchedMs = fetchedMs;
-  }
-}

@@ -1,0 +1,36 @@
+import type { Entity } from "../entities.ts";
+import type { AuthorVectors, Between } from "../shared-reads.ts";
+import type { Copy, Vector } from "./feature-copies.ts";
+import type { LoadedFeatures } from "./loaded-features.ts";
+
+/** What a request still has to fetch. */
+export interface Wanted {
+  readonly entity: Entity;
+  readonly key: string;
+  /** What was fetched earlier. */
+  readonly earlier: Copy<Vector> | Copy<Between> | undefined;
+  /** Of a post: its place in the request. */
+  readonly post: number;
+  /** Of an author. */
+  readonly author: AuthorVectors | undefined;
+  /** What there is between the viewer and an author; nobody else has it yet. */
+  readonly pair: { userAuthor: Vector; authorUser: Vector } | undefined;
+  /** Of the author's state towards the viewer, which stands behind the viewer's own: both are kept as one, under this key. */
+  readonly pairKey: string | undefined;
+}
+
+/** Puts what was wanted where the request looks. */
+export function putWanted(wanted: Wanted, vector: Vector, loaded: LoadedFeatures): void {
+  const { entity, key, post, author, pair, pairKey } = wanted;
+  if (entity === "post") loaded.posts[post] = vector;
+  else if (author !== undefined) author.author = vector;
+  else if (pair === undefined) loaded.put(entity, key, vector);
+  else if (pairKey === undefined) pair.userAuthor = vector;
+  else pair.authorUser = vector;
+}
+
+/** What a copy holds of what is wanted. */
+export function vectorOf(value: Vector | Between, { pairKey }: Wanted): Vector {
+  if (value === undefined || value instanceof Float64Array) return value;
+  return pairKey === undefined ? value.userAuthor : value.authorUser;
+}
