@@ -7,7 +7,8 @@ import { isCreated, POST } from "./families/post-content.ts";
 import { authorTopics, topicShares } from "./families/topic-shares.ts";
 import { viewerTopics } from "./families/viewer-topics.ts";
 import type { FeatureFamily, RowContext, TopicCell } from "./family.ts";
-import { FAMILY_OF, type IdColumn, OFFSETS, unknownFeatures } from "./registry.ts";
+import { type ReadPlan, type ReadStep, readPlan } from "./read-plan.ts";
+import { type IdColumn, OFFSETS } from "./registry.ts";
 import { type AuthorVectors, SharedReads } from "./shared-reads.ts";
 import { INTEREST } from "./signals.ts";
 import { touch } from "./touch.ts";
@@ -20,16 +21,6 @@ export interface FeatureRequest {
   readonly surface?: string;
 }
 
-interface Step {
-  readonly read: FeatureFamily["read"];
-  readonly at: number;
-  /** Which of the values that `read` writes are asked for, and where each goes in a row. */
-  readonly wanted: Int32Array;
-  readonly targets: Int32Array;
-  /** Set when the targets are consecutive: the family then writes into the row itself. */
-  readonly direct: number;
-}
-
 /**
  * Reads chosen features of many candidates for one request, from the same definitions online and in replay.
  * A reader holds scratch space: use one per worker of execution, never across an `await`.
@@ -37,15 +28,10 @@ interface Step {
 export class FeatureReader {
   readonly features: readonly string[];
   readonly ids: readonly IdColumn[];
-  readonly #requestSteps: Step[] = [];
-  /** Of families whose values depend on the request and the author alone: computed once per author of a request. */
-  readonly #authorSteps: Step[] = [];
-  /** Of families whose values depend on the request and the post's kind of media: computed once a kind. */
-  readonly #mediaSteps: Step[] = [];
-  /** Their columns. */
+  readonly #plan: ReadPlan;
+  /** Columns of the features that depend on the kind of media. */
   readonly #mediaColumns: Int32Array;
-  readonly #rowSteps: Step[] = [];
-  readonly #reads = new Set<Entity>();
+  readonly #reads: ReadonlySet<Entity>;
   readonly #readsTopics: boolean;
   readonly #readsPairs: boolean;
   readonly #embedsAuthor: boolean;
@@ -73,39 +59,13 @@ export class FeatureReader {
     this.features = features;
     this.ids = ids;
     this.#requestRow = new Float32Array(features.length);
-    const missing = unknownFeatures(features, ids);
-    if (missing.length > 0) throw new RangeError(`not in the registry: ${missing.join(", ")}`);
-    const twice = features.filter((name, i) => features.indexOf(name) !== i);
-    if (twice.length > 0) throw new RangeError(`features asked for twice: ${twice.join(", ")}`);
-    let widest = 0;
-    for (const family of new Set(features.map((name) => FAMILY_OF.get(name) as FeatureFamily))) {
-      const places = family.features.map((spec) => features.indexOf(spec.name));
-      const chosen = [...places.keys()].filter((i) => (places[i] as number) >= 0);
-      const targets = Int32Array.from(chosen, (i) => places[i] as number);
-      const partly = chosen.length < places.length;
-      const readsPart = partly ? family.readOf?.(chosen) : undefined;
-      // A partial read writes the chosen values one after another, a whole one all of them.
-      const wanted = Int32Array.from(chosen, (i, at) => (readsPart === undefined ? i : at));
-      const first = targets[0] as number;
-      const whole = !partly || readsPart !== undefined;
-      const direct = whole && targets.every((target, i) => target === first + i) ? first : -1;
-      const read = readsPart ?? family.read;
-      const step = { read, at: OFFSETS.get(family) as number, wanted, targets, direct };
-      if (family.perRequest) this.#requestSteps.push(step);
-      else if (family.reads.every((entity) => OF_AUTHOR.has(entity))) this.#authorSteps.push(step);
-      else if (family.reads.every((entity) => OF_MEDIA.has(entity))) this.#mediaSteps.push(step);
-      else this.#rowSteps.push(step);
-      for (const entity of family.reads) this.#reads.add(entity);
-      widest = Math.max(widest, family.features.length);
-    }
-    // A post's media and topics are the keys of these.
-    if (ids.length > 0 || KEYED_BY_POST.some((entity) => this.#reads.has(entity)))
-      this.#reads.add("post");
+    this.#plan = readPlan(features, ids);
+    this.#reads = this.#plan.reads;
     this.#readsTopics = OF_TOPICS.some((entity) => this.#reads.has(entity));
     this.#readsPairs = this.#reads.has("user_author");
     this.#embedsAuthor = ids.includes("author");
-    this.#scratch = new Float32Array(widest);
-    this.#mediaColumns = Int32Array.from(this.#mediaSteps.flatMap(({ targets }) => [...targets]));
+    this.#scratch = new Float32Array(this.#plan.widest);
+    this.#mediaColumns = Int32Array.from(this.#plan.media.flatMap(({ targets }) => [...targets]));
   }
 
   /**
@@ -136,7 +96,7 @@ export class FeatureReader {
     this.#authors.clear();
     this.#topics.clear();
     this.#media.clear();
-    for (const step of this.#requestSteps) this.#run(step, this.#requestRow, 0);
+    for (const step of this.#plan.request) this.#run(step, this.#requestRow, 0);
   }
 
   #interests(): ViewerInterests | undefined {
@@ -199,8 +159,8 @@ export class FeatureReader {
     matrix.set(author.values, start);
     this.#loadPost(post);
     this.#copyMedia(matrix, start);
-    for (let s = 0; s < this.#rowSteps.length; s++)
-      this.#run(this.#rowSteps[s] as Step, matrix, start);
+    const steps = this.#plan.row;
+    for (let s = 0; s < steps.length; s++) this.#run(steps[s] as ReadStep, matrix, start);
     for (let k = 0; k < this.ids.length; k++)
       idMatrix[row * this.ids.length + k] = this.#id(this.ids[k] as IdColumn, author);
   }
@@ -233,7 +193,7 @@ export class FeatureReader {
         ? remembered(this.#authorHash, "author", authorId)
         : 0;
     row.values.set(this.#requestRow);
-    for (const step of this.#authorSteps) this.#run(step, row.values, 0);
+    for (const step of this.#plan.author) this.#run(step, row.values, 0);
     return row;
   }
 
@@ -285,7 +245,7 @@ export class FeatureReader {
         ? undefined
         : (this.#view as StateView).get("user_media", pairKey(this.#userId, String(media)));
     const values = new Float32Array(this.features.length);
-    for (const step of this.#mediaSteps) this.#run(step, values, 0);
+    for (const step of this.#plan.media) this.#run(step, values, 0);
     this.#media.set(media, values);
     return values;
   }
@@ -309,7 +269,7 @@ export class FeatureReader {
     return cell;
   }
 
-  #run(step: Step, target: Float32Array, start: number): void {
+  #run(step: ReadStep, target: Float32Array, start: number): void {
     if (step.direct >= 0) {
       step.read(this.#context, step.at, target, start + step.direct);
       return;
@@ -341,16 +301,6 @@ export class FeatureReader {
 
 /** So many posts' vectors, of some 700 bytes each, stay in the processor's nearest cache while their rows are made. */
 export const ROWS_AT_ONCE = 64;
-/** Entities whose state is the same for every post of an author in one request. */
-const OF_AUTHOR: ReadonlySet<Entity> = new Set([
-  "global",
-  "user",
-  "user_follows",
-  "author",
-  "user_author",
-]);
-/** Entities whose state is the same for every post of one kind of media in one request. */
-const OF_MEDIA: ReadonlySet<Entity> = new Set(["global", "user", "user_follows", "user_media"]);
 const UNKNOWN_MEDIA = -1;
 /** Stands for an unknown author; no id is empty. */
 const NO_AUTHOR = "";
@@ -367,7 +317,6 @@ interface AuthorRow {
 
 /** Entities that a row reads through the post's topics. */
 const OF_TOPICS = ["topic", "user_topic", "user_follows"] as const;
-const KEYED_BY_POST = ["user_media", "topic", "user_topic"] as const;
 
 /** The hash of an id, 1 in place of 0, from a bounded cache of one kind. */
 function remembered(hashes: Map<string, number>, kind: string, id: string): number {
