@@ -1,11 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
-import { hasDataset, readManifest } from "../datasets/dataset.ts";
-import type { EventLog } from "../datasets/log/event-log.ts";
 import { SegmentRoller } from "../datasets/log/roller.ts";
-import { type DataDir, openDataDir } from "../datasets/storage/data-dir.ts";
+import { openDataDir } from "../datasets/storage/data-dir.ts";
 import { openLmdb } from "../datasets/storage/lmdb.ts";
 import { RoostError } from "../errors.ts";
 import { exposureLogger } from "../experiments/assignment/exposure-logger.ts";
@@ -24,6 +20,7 @@ import type { StartSession } from "./inference/start-session.ts";
 import type { KeptRanking } from "./kept-ranking.ts";
 import { featureMetrics } from "./metrics/feature-metrics.ts";
 import { createMetrics } from "./metrics/metrics.ts";
+import { openConfiguration } from "./open-configuration.ts";
 import { INLINE_PARAMETERS, leaseAll, openModels, STAGES } from "./open-models.ts";
 import { openTowers } from "./open-towers.ts";
 import { cursorSecret } from "./paging/cursor-secret.ts";
@@ -35,22 +32,19 @@ import type { RankParts } from "./rank-parts.ts";
 import { createRankService } from "./rank-service.ts";
 import type { Settings } from "./settings.ts";
 import { RETRIEVAL_TIMEOUT_MS } from "./sources/two-tower.ts";
-import { MACHINE_TIME, type Time, WorldClock, wallClock } from "./state/clock.ts";
+import { MACHINE_TIME, type Time } from "./state/clock.ts";
 import { EventIntake } from "./state/event-intake.ts";
 import { LogConsumer } from "./state/log-consumer.ts";
 import { NewPosts } from "./state/new-posts.ts";
+import { openClock } from "./state/open-clock.ts";
 import { openSpace, type RedisPatience } from "./state/open-space.ts";
 import { PostVectors } from "./state/post-vectors.ts";
 import { RetrievalDelay, type RetrievalObserver } from "./state/retrieval-delay.ts";
-import { EXPERIMENTS_KIND } from "./versions/experiments-kind.ts";
 import { followFile, takeFirst } from "./versions/follow-file.ts";
-import { LiveConfig, type ReloadReport } from "./versions/live-config.ts";
-import { VersionStore } from "./versions/version-store.ts";
-import { WEIGHTS_KIND, weightsKeeper } from "./versions/weights-kind.ts";
+import { weightsKeeper } from "./versions/weights-kind.ts";
 
 /** One request in fifty logs every candidate that it scored: enough to rescore offline, little to store. */
 const CANDIDATE_LOG_SHARE = 0.02;
-const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;
 /** How often fan-out looks at its load. */
 const LOAD_LOOK_MS = 100;
@@ -185,21 +179,11 @@ async function open(
   opened.push(() => vectors.close());
   const towers = await openTowers(settings, dir, logger, vectors);
   opened.push(() => towers.close());
-  const versions = new VersionStore(dir.at("versions"), [WEIGHTS_KIND, EXPERIMENTS_KIND]);
-  opened.push(() => versions.close());
-  const report: ReloadReport = {
-    loaded: ({ kind, name, checksum }, from, by) => {
-      metrics.versionInForce(kind, name, checksum);
-      logger.info({ kind, name, checksum, from, by }, "version in force");
-    },
-    refused: (error, by) => logger.error({ by, problem: error.message }, "an edit was refused"),
-  };
-  const weights = new LiveConfig(versions, WEIGHTS_KIND, "current", report);
-  const experiments = new LiveConfig(versions, EXPERIMENTS_KIND, "current", report);
-  const take = options.configuration === "as_is" ? takeFirst : followFile;
-  opened.push(await take(weights, weightsPath(settings), clock, failed("following the weights")));
-  opened.push(
-    await take(experiments, settings.experimentsFile, clock, failed("following the experiments")),
+  const { versions, weights, experiments } = await openConfiguration(
+    settings,
+    dir,
+    { clock, metrics, logger, take: options.configuration === "as_is" ? takeFirst : followFile },
+    opened,
   );
 
   const intake = new EventIntake(
@@ -287,13 +271,6 @@ async function open(
     void roll(nowMs).catch(failed("rolling the log into segments"));
   }, options.upkeepEveryMs ?? MINUTE_MS);
   opened.push(() => clearInterval(upkeep));
-  // Moves by another process are seen by looking.
-  const refresh = setInterval(() => {
-    void weights.refresh().catch(failed("following the weights"));
-    void experiments.refresh().catch(failed("following the experiments"));
-  }, SECOND_MS);
-  opened.push(() => clearInterval(refresh));
-
   const app = await createApp({
     rank: createRankService(rank),
     events: intake,
@@ -351,35 +328,4 @@ async function open(
       await closeAll();
     },
   };
-}
-
-/** As many records as a server can write between two writes of its clock. */
-const CLOCK_RECORDS = 10_000;
-
-async function openClock(
-  settings: Settings,
-  dir: DataDir,
-  time: Time,
-  log: EventLog,
-  opened: (() => unknown)[],
-): Promise<ServerClock> {
-  if (settings.clock === "wall") return wallClock(time.wallMs);
-  const firstMs = hasDataset(dir.path) ? readManifest(dir.path).held_out_from_ms : undefined;
-  const startedAt = time.monotonicMs();
-  const clock = new WorldClock(
-    dir.at("clock.json"),
-    firstMs ?? time.wallMs(),
-    () => time.monotonicMs() - startedAt,
-  );
-  opened.push(() => clock.close());
-  const fromSeq = Math.max(log.firstSeq(), log.lastSeq() - CLOCK_RECORDS + 1);
-  const tail = await log.read({ fromSeq, limit: CLOCK_RECORDS });
-  await clock.recover(tail.map(({ time_ms }) => time_ms));
-  return clock;
-}
-
-/** The file behind the weights: a preset's own, or the one that the setting names. */
-function weightsPath({ weights }: Settings): string {
-  const preset = fileURLToPath(new URL(`./weights/presets/${weights}.yaml`, import.meta.url));
-  return existsSync(preset) ? preset : weights;
 }
