@@ -44,37 +44,56 @@ export function inNetworkPosts(store: PostStore, request: InNetworkRequest): Sto
     videosOnly ? IN_NETWORK_LIMITS.videoResults : IN_NETWORK_LIMITS.results,
   );
   const oldestMs = request.nowMs - request.maxAgeHours * 3_600_000;
-  // Step by step for all authors, and not author by author: what is asked of memory in one short loop it answers at once.
-  const lists: Readonly<Record<AuthorList, TimedPosts>>[] = [];
+  // Step by step for all, and not author by author or post by post: short loops that look at memory all over the place wait for
+  // many places at once, long ones for one after another.
+  const authors: Readonly<Record<AuthorList, TimedPosts>>[] = [];
   for (const authorId of request.followedIds) {
-    if (lists.length >= IN_NETWORK_LIMITS.follows) break;
-    lists.push(store.byAuthor(authorId));
+    if (authors.length >= IN_NETWORK_LIMITS.follows) break;
+    authors.push(store.byAuthor(authorId));
+  }
+  const lists: TimedPosts[] = [];
+  const limits: number[] = [];
+  for (let i = 0; i < authors.length; i++) {
+    const { originals, secondary, videos } = authors[i] as Readonly<Record<AuthorList, TimedPosts>>;
+    if (videosOnly) add(videos, IN_NETWORK_LIMITS.videos);
+    else {
+      add(originals, IN_NETWORK_LIMITS.originals);
+      add(secondary, IN_NETWORK_LIMITS.secondary);
+    }
   }
   const posts: StoredPost[] = [];
   /** Of each of `posts`, epoch ms. */
   const times: number[] = [];
-  for (let i = 0; i < lists.length; i++) {
-    const { originals, secondary, videos } = lists[i] as Readonly<Record<AuthorList, TimedPosts>>;
-    if (videosOnly) {
-      take(videos, IN_NETWORK_LIMITS.videos);
-    } else {
-      take(originals, IN_NETWORK_LIMITS.originals);
-      take(secondary, IN_NETWORK_LIMITS.secondary);
-    }
-  }
+  for (let i = 0; i < lists.length; i++) take(lists[i] as TimedPosts, limits[i] as number);
   const postIds: string[] = [];
   for (let i = 0; i < posts.length; i++) postIds.push((posts[i] as StoredPost).postId);
+  // Brings the ids themselves, which are hashed next.
+  let digits = 0;
+  for (let i = 0; i < postIds.length; i++) digits += (postIds[i] as string).length;
+  if (digits === 0) return [];
   let kept = 0;
-  // Those of `takeSome` once more, with the same verdict.
-  for (let i = 0; i < posts.length; i++) {
+  for (let i = 0; i < postIds.length; i++) {
+    if (request.excludedPostIds.has(postIds[i] as string)) continue;
+    posts[kept] = posts[i] as StoredPost;
+    times[kept++] = times[i] as number;
+  }
+  const judged = kept;
+  kept = 0;
+  for (let i = 0; i < judged; i++) {
     const post = posts[i] as StoredPost;
-    if (request.excludedPostIds.has(postIds[i] as string) || !eligible(store, post, request))
-      continue;
+    // What `takeSome` has judged once more, with the same verdict.
+    if (!eligible(store, post, request)) continue;
     posts[kept] = post;
     times[kept++] = times[i] as number;
   }
   posts.length = kept;
   return newest(posts, times, limit);
+
+  function add(list: TimedPosts, most: number): void {
+    if (list.times.length === 0) return;
+    lists.push(list);
+    limits.push(most);
+  }
 
   /** Takes all that is young enough where that is within the limit, to be judged with the others'. */
   function take(list: TimedPosts, most: number): void {
