@@ -188,6 +188,41 @@ test("for any world the answer is what a scan over all posts gives", () => {
   );
 });
 
+test("around the limit of an author the newest 50 that are neither excluded nor of the future nor too old are taken", () => {
+  const world = fc.record({
+    posts: fc.integer({ min: 45, max: 75 }),
+    future: fc.nat({ max: 5 }),
+    young: fc.integer({ min: 45, max: 60 }),
+    excluded: fc.uniqueArray(fc.nat({ max: 74 }), { maxLength: 20 }),
+  });
+  fc.assert(
+    fc.property(fc.array(world, { minLength: 1, maxLength: 3 }), (authors) => {
+      const id = (author: number, i: number): string => `${(author + 1) * 1000 + i}`;
+      const events = authors.flatMap(({ posts, future }, author) =>
+        many(posts, (i) => post(id(author, i), `${author}`, minutesAgo(i + 1 - future))),
+      );
+      // One age limit for all: that of the first.
+      const maxAgeHours = ((authors[0] as { young: number }).young * MINUTE) / HOUR;
+      const excludedPostIds = new Set(
+        authors.flatMap(({ excluded }, author) => excluded.map((i) => id(author, i))),
+      );
+      const expected = authors.flatMap(({ posts, future }, author) =>
+        many(posts, (i) => ({ postId: id(author, i), age: (i + 1 - future) * MINUTE }))
+          .filter(({ age }) => age >= 0 && age <= maxAgeHours * HOUR)
+          .filter(({ postId }) => !excludedPostIds.has(postId))
+          .slice(0, IN_NETWORK_LIMITS.originals),
+      );
+      const followedIds = new Set(authors.map((_, author) => `${author}`));
+      expect(found(events, { followedIds, excludedPostIds, maxAgeHours })).toEqual(
+        expected
+          .sort((a, b) => a.age - b.age || Number(a.postId) - Number(b.postId))
+          .map(({ postId }) => postId),
+      );
+    }),
+    { numRuns: 60 },
+  );
+});
+
 /** The same question answered from the records alone. Worlds here stay below the limits per author. */
 function scan(events: readonly EventOf<"post_created">[], asking: InNetworkRequest): string[] {
   const byId = new Map(events.map((event) => [event.post_id, event]));

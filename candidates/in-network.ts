@@ -1,5 +1,6 @@
 import { compareIds } from "../datasets/ids.ts";
-import type { PostStore, StoredPost } from "./post-store.ts";
+import type { TimedPosts } from "./post-list.ts";
+import type { AuthorList, PostStore, StoredPost } from "./post-store.ts";
 
 /**
  * Source of every number: x-algorithm 2026, thunder/. Its limit of 10,000 excluded ids bounds a request on the wire; here
@@ -43,30 +44,89 @@ export function inNetworkPosts(store: PostStore, request: InNetworkRequest): Sto
     videosOnly ? IN_NETWORK_LIMITS.videoResults : IN_NETWORK_LIMITS.results,
   );
   const oldestMs = request.nowMs - request.maxAgeHours * 3_600_000;
-  const found: StoredPost[] = [];
-  let follows = 0;
+  // Step by step for all, and not author by author or post by post: short loops that look at memory all over the place wait for
+  // many places at once, long ones for one after another.
+  const authors: Readonly<Record<AuthorList, TimedPosts>>[] = [];
   for (const authorId of request.followedIds) {
-    if (follows++ >= IN_NETWORK_LIMITS.follows) break;
-    const lists = store.byAuthor(authorId);
-    if (videosOnly) {
-      take(lists.videos, IN_NETWORK_LIMITS.videos);
-    } else {
-      take(lists.originals, IN_NETWORK_LIMITS.originals);
-      take(lists.secondary, IN_NETWORK_LIMITS.secondary);
+    if (authors.length >= IN_NETWORK_LIMITS.follows) break;
+    authors.push(store.byAuthor(authorId));
+  }
+  const lists: TimedPosts[] = [];
+  const limits: number[] = [];
+  for (let i = 0; i < authors.length; i++) {
+    const { originals, secondary, videos } = authors[i] as Readonly<Record<AuthorList, TimedPosts>>;
+    if (videosOnly) add(videos, IN_NETWORK_LIMITS.videos);
+    else {
+      add(originals, IN_NETWORK_LIMITS.originals);
+      add(secondary, IN_NETWORK_LIMITS.secondary);
     }
   }
-  return newest(found, limit);
+  const posts: StoredPost[] = [];
+  /** Of each of `posts`, epoch ms. */
+  const times: number[] = [];
+  for (let i = 0; i < lists.length; i++) take(lists[i] as TimedPosts, limits[i] as number);
+  const postIds: string[] = [];
+  for (let i = 0; i < posts.length; i++) postIds.push((posts[i] as StoredPost).postId);
+  // Brings the ids themselves, which are hashed next.
+  let digits = 0;
+  for (let i = 0; i < postIds.length; i++) digits += (postIds[i] as string).length;
+  if (digits === 0) return [];
+  let kept = 0;
+  for (let i = 0; i < postIds.length; i++) {
+    if (request.excludedPostIds.has(postIds[i] as string)) continue;
+    posts[kept] = posts[i] as StoredPost;
+    times[kept++] = times[i] as number;
+  }
+  const judged = kept;
+  kept = 0;
+  for (let i = 0; i < judged; i++) {
+    const post = posts[i] as StoredPost;
+    // What `takeSome` has judged once more, with the same verdict.
+    if (!eligible(store, post, request)) continue;
+    posts[kept] = post;
+    times[kept++] = times[i] as number;
+  }
+  posts.length = kept;
+  return newest(posts, times, limit);
 
-  function take(list: readonly StoredPost[], most: number): void {
+  function add(list: TimedPosts, most: number): void {
+    if (list.times.length === 0) return;
+    lists.push(list);
+    limits.push(most);
+  }
+
+  /** Takes all that is young enough where that is within the limit, to be judged with the others'. */
+  function take(list: TimedPosts, most: number): void {
+    const { times: created } = list;
+    let to = created.length;
+    while (to > 0 && (created[to - 1] as number) > request.nowMs) to--;
+    let from = to;
+    while (from > 0 && (created[from - 1] as number) >= oldestMs) {
+      from--;
+      if (to - from > most) {
+        takeSome(list, to, most);
+        return;
+      }
+    }
+    for (let i = from; i < to; i++) {
+      posts.push(list.posts[i] as StoredPost);
+      times.push(created[i] as number);
+    }
+  }
+
+  /** Takes the newest that are eligible. @param to where those of the future begin */
+  function takeSome(list: TimedPosts, to: number, most: number): void {
     let taken = 0;
     let scanned = 0;
-    for (let i = list.length - 1; i >= 0 && taken < most; i--) {
-      const post = list[i] as StoredPost;
-      if (post.createdAtMs < oldestMs) break;
-      if (post.createdAtMs > request.nowMs || request.excludedPostIds.has(post.postId)) continue;
+    for (let i = to - 1; i >= 0 && taken < most; i--) {
+      const createdAtMs = list.times[i] as number;
+      if (createdAtMs < oldestMs) break;
+      const post = list.posts[i] as StoredPost;
+      if (request.excludedPostIds.has(post.postId)) continue;
       if (scanned++ === IN_NETWORK_LIMITS.scanned) break;
       if (!eligible(store, post, request)) continue;
-      found.push(post);
+      posts.push(post);
+      times.push(createdAtMs);
       taken++;
     }
   }
@@ -91,26 +151,32 @@ export function eligible(
 }
 
 /** The `limit` newest, newest first, ties by id. */
-function newest(posts: readonly StoredPost[], limit: number): StoredPost[] {
+function newest(
+  posts: readonly StoredPost[],
+  times: readonly number[],
+  limit: number,
+): StoredPost[] {
   const n = posts.length;
   if (n === 0) return [];
   // Sorting numbers natively is several times as fast as comparing posts: age and place share one exact integer.
   let latestMs = 0;
-  for (const { createdAtMs } of posts) latestMs = Math.max(latestMs, createdAtMs);
+  for (let i = 0; i < n; i++) latestMs = Math.max(latestMs, times[i] as number);
   const keys = new Float64Array(n);
-  for (let i = 0; i < n; i++) keys[i] = (latestMs - (posts[i] as StoredPost).createdAtMs) * n + i;
+  for (let i = 0; i < n; i++) keys[i] = (latestMs - (times[i] as number)) * n + i;
   keys.sort();
   const sorted: StoredPost[] = [];
   let tied = 0;
+  let tiedMs = Number.NaN;
   for (let i = 0; i < n; i++) {
-    const post = posts[(keys[i] as number) % n] as StoredPost;
-    const before = sorted[tied];
-    if (before !== undefined && before.createdAtMs !== post.createdAtMs) {
+    const place = (keys[i] as number) % n;
+    const createdAtMs = times[place] as number;
+    if (createdAtMs !== tiedMs) {
       orderTies(sorted, tied);
       if (sorted.length >= limit) return sorted.slice(0, limit);
       tied = sorted.length;
+      tiedMs = createdAtMs;
     }
-    sorted.push(post);
+    sorted.push(posts[place] as StoredPost);
   }
   orderTies(sorted, tied);
   return sorted.length > limit ? sorted.slice(0, limit) : sorted;

@@ -15,7 +15,7 @@ const storeOf = (
   return store;
 };
 const ids = (store: PostStore, author: string, list: AuthorList) =>
-  store.byAuthor(author)[list].map(({ postId }) => postId);
+  store.byAuthor(author)[list].posts.map(({ postId }) => postId);
 const reply = (id: string, author: string, to: string, more = {}) =>
   post(id, author, {
     in_reply_to_post_id: to,
@@ -89,7 +89,7 @@ test("a repost of a video counts as a video, a reply with one does not, nor a re
 test("lists are in order of time, whatever the order of arrival", () => {
   const times = [5, 1, 4, 1, 3, 9, 2];
   const store = storeOf(times.map((t, i) => post(`${i}`, "2", { time_ms: NOON - HOUR + t })));
-  expect(store.byAuthor("2").originals.map((p) => p.createdAtMs - NOON + HOUR)).toEqual(
+  expect(store.byAuthor("2").originals.posts.map((p) => p.createdAtMs - NOON + HOUR)).toEqual(
     times.toSorted((a, b) => a - b),
   );
 });
@@ -170,7 +170,7 @@ test("five passes of trimming forget everything past retention and nothing else"
   );
   for (let author = 0; author < 23; author++)
     for (const list of LISTS)
-      for (const p of store.byAuthor(`${author}`)[list]) expect(store.get(p.postId)).toBe(p);
+      for (const p of store.byAuthor(`${author}`)[list].posts) expect(store.get(p.postId)).toBe(p);
   trimmed(store, NOON + 2 * HOUR);
   expect(store.size).toBe(0);
 });
@@ -229,17 +229,19 @@ test("for any history the lists hold exactly the posts that are known, each in i
       const listed = new Set<string>();
       for (let author = 0; author <= 4; author++) {
         for (const list of ["originals", "secondary"] as const)
-          for (const p of store.byAuthor(`${author}`)[list]) {
+          for (const p of store.byAuthor(`${author}`)[list].posts) {
             expect(p.authorId).toBe(`${author}`);
             expect(p.kind === "original").toBe(list === "originals");
             listed.add(p.postId);
           }
         for (const list of LISTS) {
-          const times = store.byAuthor(`${author}`)[list].map((p) => p.createdAtMs);
+          const { posts, times } = store.byAuthor(`${author}`)[list];
+          expect(times).toEqual(posts.map((p) => p.createdAtMs));
           expect(times).toEqual(times.toSorted((a, b) => a - b));
           expect(times.length).toBeLessThanOrEqual(6);
         }
-        for (const p of store.byAuthor(`${author}`).videos) expect(store.get(p.postId)).toBe(p);
+        for (const p of store.byAuthor(`${author}`).videos.posts)
+          expect(store.get(p.postId)).toBe(p);
       }
       expect(listed).toEqual(new Set([...store.values()].map((p) => p.postId)));
     }),
@@ -255,7 +257,7 @@ test("a snapshot restores to a store that answers and goes on as the old one", (
       restored.restore(deserialize(serialize(store.snapshot())));
       const seen = (s: PostStore) => [
         new Map([...s.values()].map((p) => [p.postId, p])),
-        ...[0, 1, 2, 3, 4].flatMap((a) => LISTS.map((list) => [...s.byAuthor(`${a}`)[list]])),
+        ...[0, 1, 2, 3, 4].flatMap((a) => LISTS.map((list) => [...s.byAuthor(`${a}`)[list].posts])),
         Array.from({ length: 26 }, (_, i) => s.isDeleted(`${i}`)),
       ];
       expect(seen(restored)).toEqual(seen(store));

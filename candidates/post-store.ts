@@ -1,5 +1,6 @@
 import type { Event, EventOf } from "../datasets/events.ts";
 import type { VectorCell } from "../features/entities.ts";
+import { PostList, type TimedPosts } from "./post-list.ts";
 
 /** What serving needs to know of a post without asking anybody. */
 export interface StoredPost {
@@ -33,17 +34,19 @@ interface HeldPost extends StoredPost {
   gone: boolean;
 }
 
-/** The newest posts of one author, oldest first so that the usual arrival is a push. */
+/** The newest posts of one author. Most authors have no more than one of the lists: an empty one is `NONE`. */
 interface AuthorLists {
-  originals: HeldPost[];
+  originals: PostList<HeldPost>;
   /** Replies and reposts. */
-  secondary: HeldPost[];
+  secondary: PostList<HeldPost>;
   /** Videos and reposts of videos, without replies. */
-  videos: HeldPost[];
+  videos: PostList<HeldPost>;
   /** The pass of `trim` that looks at this author. */
   readonly turn: number;
 }
-const NO_POSTS = { originals: [], secondary: [], videos: [] };
+/** Never inserted into. */
+const NONE = new PostList<HeldPost>();
+const NO_POSTS = { originals: NONE, secondary: NONE, videos: NONE };
 export type AuthorList = "originals" | "secondary" | "videos";
 
 interface PostStoreOptions {
@@ -115,8 +118,8 @@ export class PostStore {
     return this.#posts.values();
   }
 
-  /** One author's posts by kind, each list oldest first. */
-  byAuthor(authorId: string): Readonly<Record<AuthorList, readonly StoredPost[]>> {
+  /** One author's posts by kind. */
+  byAuthor(authorId: string): Readonly<Record<AuthorList, TimedPosts>> {
     return this.#authors.get(authorId) ?? NO_POSTS;
   }
 
@@ -134,11 +137,10 @@ export class PostStore {
       for (const [id, deletedAt] of tombstones) if (deletedAt < oldest) tombstones.delete(id);
     for (const [authorId, lists] of this.#authors) {
       if (lists.turn !== this.#turn) continue;
-      for (const post of dropBefore(lists.originals, oldest)) this.#drop(post);
-      for (const post of dropBefore(lists.secondary, oldest)) this.#drop(post);
-      dropBefore(lists.videos, oldest);
-      if (lists.originals.length === 0 && lists.secondary.length === 0)
-        this.#authors.delete(authorId);
+      for (const post of lists.originals.dropBefore(oldest)) this.#drop(post);
+      for (const post of lists.secondary.dropBefore(oldest)) this.#drop(post);
+      lists.videos.dropBefore(oldest);
+      if (isEmpty(lists)) this.#authors.delete(authorId);
     }
     this.#turn = (this.#turn + 1) % TRIM_TURNS;
   }
@@ -146,7 +148,7 @@ export class PostStore {
   snapshot(): unknown {
     const videoIds = new Set<string>();
     for (const { videos } of this.#authors.values())
-      for (const post of videos) videoIds.add(post.postId);
+      for (const post of videos.posts) videoIds.add(post.postId);
     return {
       posts: Array.from(this.#posts.values(), ({ parent, gone, vectorCell, ...post }) => post),
       videoIds,
@@ -221,14 +223,19 @@ export class PostStore {
     this.#posts.set(post.postId, post);
     let lists = this.#authors.get(post.authorId);
     if (lists === undefined) {
-      lists = { originals: [], secondary: [], videos: [], turn: this.#nextTurn++ % TRIM_TURNS };
+      lists = {
+        originals: NONE,
+        secondary: NONE,
+        videos: NONE,
+        turn: this.#nextTurn++ % TRIM_TURNS,
+      };
       this.#authors.set(post.authorId, lists);
     }
-    if (video) insertByTime(lists.videos, post, this.#listLimit);
-    const main = post.kind === "original" ? lists.originals : lists.secondary;
-    for (const dropped of insertByTime(main, post, this.#listLimit)) {
+    if (video) listOf(lists, "videos").insert(post, this.#listLimit);
+    const main = listOf(lists, post.kind === "original" ? "originals" : "secondary");
+    for (const dropped of main.insert(post, this.#listLimit)) {
       this.#drop(dropped);
-      remove(lists.videos, dropped);
+      lists.videos.remove(dropped);
     }
   }
 
@@ -239,14 +246,13 @@ export class PostStore {
     this.#drop(post);
     const lists = this.#authors.get(post.authorId);
     if (lists === undefined) return;
-    for (const list of [lists.originals, lists.secondary, lists.videos]) remove(list, post);
-    if (lists.originals.length === 0 && lists.secondary.length === 0)
-      this.#authors.delete(post.authorId);
+    for (const list of [lists.originals, lists.secondary, lists.videos]) list.remove(post);
+    if (isEmpty(lists)) this.#authors.delete(post.authorId);
   }
 
   #forgetAuthor(authorId: string, timeMs: number): void {
     const lists = this.#authors.get(authorId);
-    for (const post of [...(lists?.originals ?? []), ...(lists?.secondary ?? [])])
+    for (const post of [...(lists?.originals.posts ?? []), ...(lists?.secondary.posts ?? [])])
       this.#delete(post.postId, timeMs);
     this.#deletedAuthors.set(authorId, timeMs);
   }
@@ -281,22 +287,11 @@ function heldPost(post: StoredPost): HeldPost {
   };
 }
 
-/** Inserts in time order and returns what the limit pushed out. */
-function insertByTime(list: HeldPost[], post: HeldPost, limit: number): HeldPost[] {
-  let at = list.length;
-  while (at > 0 && (list[at - 1] as HeldPost).createdAtMs > post.createdAtMs) at--;
-  list.splice(at, 0, post);
-  return list.length > limit ? list.splice(0, list.length - limit) : [];
+/** The list to insert into. */
+function listOf(lists: AuthorLists, name: AuthorList): PostList<HeldPost> {
+  if (lists[name] === NONE) lists[name] = new PostList();
+  return lists[name];
 }
 
-function remove(list: HeldPost[], post: HeldPost): void {
-  const at = list.indexOf(post);
-  if (at >= 0) list.splice(at, 1);
-}
-
-/** Removes and returns the posts created before `oldestMs`. */
-function dropBefore(list: HeldPost[], oldestMs: number): HeldPost[] {
-  let n = 0;
-  while (n < list.length && (list[n] as HeldPost).createdAtMs < oldestMs) n++;
-  return n === 0 ? [] : list.splice(0, n);
-}
+const isEmpty = ({ originals, secondary }: AuthorLists): boolean =>
+  originals.posts.length === 0 && secondary.posts.length === 0;

@@ -77,5 +77,5 @@ export async function writeRound(
 /** All kept posts by an author. */
 export function postsBy(authorId: string, { posts }: Pick<PushFacts, "posts">): StoredPost[] {
   const { originals, secondary } = posts.byAuthor(authorId);
-  return [...originals, ...secondary];
+  return [...originals.posts, ...secondary.posts];
 }
