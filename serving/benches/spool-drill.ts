@@ -1,0 +1,208 @@
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { openLmdbEventLog } from "../../datasets/log/lmdb-event-log.ts";
+import type { SpoolPhase } from "../../datasets/phases.ts";
+import type { Random } from "../../datasets/random.ts";
+import { openDataDir } from "../../datasets/storage/data-dir.ts";
+import type { RedisServer } from "../../datasets/storage/own-redis.ts";
+import { eventsAside } from "../state/events-aside.ts";
+import { PATIENCE_MS } from "./crash-drill.ts";
+import {
+  type CrashServer,
+  type CrashServerOptions,
+  type Death,
+  startCrashServer,
+} from "./crash-process.ts";
+import { OrderedLoad } from "./ordered-load.ts";
+
+/** In this order each kill leaves enough aside for the next one to happen in a server that has just started. */
+export const SPOOL_STEPS = [
+  "spool_take",
+  "spool_read",
+  "spool_hand_on",
+  "spool_trim",
+  "spool_out",
+] as const satisfies readonly SpoolPhase[];
+
+/** Times a step may begin before the one in which the server dies. The first reading is before anything is appended. */
+const MOST_BEGUN: Readonly<Record<SpoolPhase, number>> = {
+  spool_take: 20,
+  spool_read: 1,
+  spool_hand_on: 4,
+  spool_trim: 4,
+  spool_out: 1,
+};
+const MOST_DELAY_MS = 3;
+/** What comes directly after the last of what was aside is on its way by then. */
+const MOST_AFTER_MS = 20;
+/** Small, so that what comes in a second of an outage goes on in many turns. */
+const SPOOL_BATCH = 32;
+const BEFORE = 60;
+const ASIDE = 250;
+const LOOK_MS = 10;
+/** Redis comes back so long after the start of a server begins, at most: that waits ten seconds for it. */
+const MOST_LATE_MS = 3_000;
+
+/** An order of events that the log must keep. */
+export interface KeptOrder {
+  readonly ids: readonly string[];
+  /** On their way when Redis went: they may have reached the log before they came aside. */
+  readonly except: ReadonlySet<string>;
+}
+
+export interface SpoolRound {
+  readonly step: SpoolPhase;
+  /** Whether Redis was killed, or stood still, under this server; undefined when it began with what the one before had left. */
+  readonly outage: "killed" | "paused" | undefined;
+  /** Whether the server, at its start, was there before Redis. */
+  readonly redisLate: boolean;
+  /** The step in which it died, or `outside`. */
+  readonly died: string;
+  /** Events that it left aside. */
+  readonly left: number;
+}
+
+export interface SpoolDrillOptions extends Pick<CrashServerOptions, "nodeArgs" | "server"> {
+  readonly dataDir: string;
+  readonly redis: RedisServer;
+  readonly random: Random;
+  readonly nowMs: () => number;
+  /** Share of the servers that begin with something aside and meet an outage of their own all the same, 0–1. */
+  readonly outageShare?: number;
+  /** Share of the outages in which Redis stands still, 0–1; the others kill it. */
+  readonly pauseShare?: number;
+  /** Share of the starts after which Redis comes back, of those that find it gone, 0–1. */
+  readonly lateShare?: number;
+}
+
+/**
+ * Kills servers that keep events aside while Redis is gone, one in each step of that after the other, and starts the next on
+ * what it left, under load that goes on.
+ */
+export class SpoolDrill {
+  readonly load: OrderedLoad;
+  /** Orders of what was seen aside. */
+  readonly kept: KeptOrder[] = [];
+  readonly #options: Required<Omit<SpoolDrillOptions, "nodeArgs" | "server">> & SpoolDrillOptions;
+  #gone: "killed" | "paused" | undefined;
+  /** On their way when Redis went last. */
+  #pending: ReadonlySet<string> = new Set();
+  #left = 0;
+
+  constructor(options: SpoolDrillOptions) {
+    this.#options = { outageShare: 0.5, pauseShare: 0.3, lateShare: 0.5, ...options };
+    this.load = new OrderedLoad(options.random, options.nowMs);
+  }
+
+  /** One kill. */
+  async die(step: SpoolPhase): Promise<SpoolRound> {
+    const { random, outageShare } = this.#options;
+    const own = step === "spool_take" || this.#left === 0 || random.next() < outageShare;
+    const death = this.#deathIn(step, own);
+    const { server, redisLate } = await this.#start(death);
+    const load = this.load.begin(server);
+    const patience = setTimeout(() => server.child.kill("SIGKILL"), PATIENCE_MS);
+    let outage: SpoolRound["outage"];
+    try {
+      if (own && !server.ended()) {
+        await load.more(BEFORE);
+        outage = await this.#lose();
+        await load.more(ASIDE);
+        await this.#note();
+        patience.refresh();
+        server.child.kill("SIGUSR2");
+        if (step !== "spool_take") await this.#giveBack();
+      }
+      const died = await server.died;
+      this.#left = await this.#note();
+      return { step, outage, redisLate, died, left: this.#left };
+    } finally {
+      clearTimeout(patience);
+      server.child.kill("SIGKILL");
+      await load.stop();
+    }
+  }
+
+  /** Lets a server hand on all that is aside, under load, and ends it. */
+  async settle(): Promise<void> {
+    const { server } = await this.#start(undefined);
+    const load = this.load.begin(server);
+    try {
+      await load.more(BEFORE);
+      const dir = openDataDir(this.#options.dataDir, "read");
+      const end = performance.now() + PATIENCE_MS;
+      while ((await eventsAside(dir)) > 0) {
+        if (performance.now() > end) throw new Error("events stay aside");
+        await delay(LOOK_MS);
+      }
+      dir.close();
+    } finally {
+      server.child.kill("SIGKILL");
+      await load.stop();
+      await server.died;
+    }
+    this.#left = 0;
+  }
+
+  #deathIn(step: SpoolPhase, onSignal: boolean): Death {
+    const { random } = this.#options;
+    const nth = 1 + random.below(MOST_BEGUN[step]);
+    if (step === "spool_out")
+      return { phase: step, nth, delayMs: random.below(1 + MOST_AFTER_MS), onSignal, evenAfter: true };
+    // A server may read in no time: later it would be at the next step.
+    const delayMs = step === "spool_read" ? 0 : random.below(1 + MOST_DELAY_MS);
+    return { phase: step, nth, delayMs, onSignal };
+  }
+
+  async #start(
+    death: Death | undefined,
+  ): Promise<{ readonly server: CrashServer; readonly redisLate: boolean }> {
+    const { dataDir, redis, random, nodeArgs, server: kind, lateShare } = this.#options;
+    const redisLate = this.#gone !== undefined && random.next() < lateShare;
+    if (!redisLate) await this.#giveBack();
+    const starting = startCrashServer({
+      dataDir,
+      redisUrl: redis.url,
+      spoolBatch: SPOOL_BATCH,
+      nodeArgs,
+      server: kind,
+      death,
+    });
+    if (redisLate) {
+      starting.catch(() => {});
+      await delay(random.below(MOST_LATE_MS));
+      await this.#giveBack();
+    }
+    return { server: await starting, redisLate };
+  }
+
+  async #lose(): Promise<"killed" | "paused"> {
+    const { redis, random, pauseShare } = this.#options;
+    this.#gone = random.next() < pauseShare ? "paused" : "killed";
+    if (this.#gone === "killed") await redis.kill();
+    else redis.pause();
+    this.#pending = this.load.pending();
+    return this.#gone;
+  }
+
+  async #giveBack(): Promise<void> {
+    const { redis } = this.#options;
+    const gone = this.#gone;
+    this.#gone = undefined;
+    if (gone === "killed") await redis.restart();
+    if (gone === "paused") redis.resume();
+  }
+
+  /** Remembers the order of what is aside. Nothing may be going on. @returns how many that are */
+  async #note(): Promise<number> {
+    const spool = openLmdbEventLog(join(this.#options.dataDir, "spool"), { readOnly: true });
+    try {
+      const range = { fromSeq: spool.firstSeq(), limit: Number.POSITIVE_INFINITY };
+      const ids = (await spool.read(range)).map(({ event_id }) => String(event_id));
+      this.kept.push({ ids, except: this.#pending });
+      return ids.length;
+    } finally {
+      await spool.close();
+    }
+  }
+}
