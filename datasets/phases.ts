@@ -28,10 +28,7 @@ export const PHASE_CHANNEL = "roost.phase";
 const marks = channel(PHASE_CHANNEL);
 
 /** Does one step and tells when it begins and ends, also when it fails. */
-export async function during<T>(
-  phase: Phase | SpoolPhase,
-  step: () => Promise<T>,
-): Promise<T> {
+export async function during<T>(phase: Phase | SpoolPhase, step: () => Promise<T>): Promise<T> {
   if (!marks.hasSubscribers) return step();
   marks.publish({ phase, begins: true } satisfies PhaseMark);
   try {

@@ -49,7 +49,13 @@ export class SpoolingLog implements EventLog {
   constructor(log: EventLog, spool: EventLog, options: SpoolingLogOptions = {}) {
     this.#log = log;
     this.#spool = spool;
-    this.#options = { takes: true, mostSpooled: MOST_SPOOLED, batch: BATCH, onError: () => {}, ...options };
+    this.#options = {
+      takes: true,
+      mostSpooled: MOST_SPOOLED,
+      batch: BATCH,
+      onError: () => {},
+      ...options,
+    };
   }
 
   /** Begins to append what is aside, also from an earlier process. @param now the arrival clock of the deduplication window */

@@ -35,10 +35,10 @@ const MOST_BEGUN: Readonly<Record<SpoolPhase, number>> = {
 const MOST_DELAY_MS = 3;
 /** What comes directly after the last of what was aside is on its way by then. */
 const MOST_AFTER_MS = 20;
-/** Small, so that what comes in a second of an outage goes on in many turns. */
-const SPOOL_BATCH = 32;
+/** Small, so that what comes in a second of an outage goes on in several turns; more than comes in while a turn takes. */
+const SPOOL_BATCH = 100;
 const BEFORE = 60;
-const ASIDE = 250;
+const ASIDE = 600;
 const LOOK_MS = 10;
 /** Redis comes back so long after the start of a server begins, at most: that waits ten seconds for it. */
 const MOST_LATE_MS = 3_000;
@@ -85,8 +85,8 @@ export class SpoolDrill {
   readonly kept: KeptOrder[] = [];
   readonly #options: Required<Omit<SpoolDrillOptions, "nodeArgs" | "server">> & SpoolDrillOptions;
   #gone: "killed" | "paused" | undefined;
-  /** On their way when Redis went last. */
-  #pending: ReadonlySet<string> = new Set();
+  /** On their way when Redis went, this time or before: what was aside then may be so still. */
+  readonly #pending = new Set<string>();
   #left = 0;
 
   constructor(options: SpoolDrillOptions) {
@@ -148,7 +148,13 @@ export class SpoolDrill {
     const { random } = this.#options;
     const nth = 1 + random.below(MOST_BEGUN[step]);
     if (step === "spool_out")
-      return { phase: step, nth, delayMs: random.below(1 + MOST_AFTER_MS), onSignal, evenAfter: true };
+      return {
+        phase: step,
+        nth,
+        delayMs: random.below(1 + MOST_AFTER_MS),
+        onSignal,
+        evenAfter: true,
+      };
     // A server may read in no time: later it would be at the next step.
     const delayMs = step === "spool_read" ? 0 : random.below(1 + MOST_DELAY_MS);
     return { phase: step, nth, delayMs, onSignal };
@@ -179,9 +185,11 @@ export class SpoolDrill {
   async #lose(): Promise<"killed" | "paused"> {
     const { redis, random, pauseShare } = this.#options;
     this.#gone = random.next() < pauseShare ? "paused" : "killed";
+    // What is answered while it dies was on its way, too.
+    const before = this.load.pending();
     if (this.#gone === "killed") await redis.kill();
     else redis.pause();
-    this.#pending = this.load.pending();
+    for (const id of [...before, ...this.load.pending()]) this.#pending.add(id);
     return this.#gone;
   }
 

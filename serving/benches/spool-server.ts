@@ -19,11 +19,9 @@ const flags = crashFlags();
 dieAsTold(flags);
 const dir = openDataDir(String(flags["data-dir"]), "own");
 const connection = await connectRedis(parseRedisUrl(String(flags["redis-url"])));
-const log = new SpoolingLog(
-  await openRedisEventLog(connection),
-  openLmdbEventLog(spoolPath(dir)),
-  { batch: Number(flags["spool-batch"]) },
-);
+const log = new SpoolingLog(await openRedisEventLog(connection), openLmdbEventLog(spoolPath(dir)), {
+  batch: Number(flags["spool-batch"]),
+});
 log.begin(Date.now);
 
 const server = createServer((request, response) => {
