@@ -14,6 +14,8 @@ const PATIENCE_MS = 60_000;
 interface Writer {
   /** Ids that were acknowledged, in the order of their sending. */
   readonly acknowledged: string[];
+  /** Ids of each batch that was sent. */
+  readonly sent: (readonly string[])[];
   /** Sent, perhaps more than once, and not acknowledged. */
   pending: readonly Event[] | undefined;
 }
@@ -30,6 +32,7 @@ export class OrderedLoad {
   readonly #nowMs: () => number;
   readonly #writers: readonly Writer[] = Array.from({ length: WRITERS }, () => ({
     acknowledged: [],
+    sent: [],
     pending: undefined,
   }));
 
@@ -43,11 +46,17 @@ export class OrderedLoad {
     return this.#writers.map(({ acknowledged }) => acknowledged);
   }
 
-  /** Ids of which nobody knows yet whether they arrived, and on which way. */
-  pending(): ReadonlySet<string> {
-    return new Set(
-      this.#writers.flatMap(({ pending = [] }) => pending.map(({ event_id }) => String(event_id))),
-    );
+  /** How many batches each writer has sent. */
+  sent(): readonly number[] {
+    return this.#writers.map(({ sent }) => sent.length);
+  }
+
+  /** Ids of each writer's last batch of so many, and of its next one, if that is sent by now. */
+  around(sent: readonly number[]): readonly string[] {
+    return this.#writers.flatMap((writer, i) => {
+      const count = sent[i] as number;
+      return writer.sent.slice(Math.max(0, count - 1), count + 1).flat();
+    });
   }
 
   /** Loads a server until it ends or the load is stopped. */
@@ -55,9 +64,11 @@ export class OrderedLoad {
     let stopped = false;
     const write = async (writer: Writer): Promise<void> => {
       while (!stopped && !server.ended()) {
-        if (writer.pending !== undefined) this.repeated++;
-        const batch = writer.pending ?? this.#events.batch(this.#nowMs());
+        const again = writer.pending;
+        const batch = again ?? this.#events.batch(this.#nowMs());
         writer.pending = batch;
+        if (again !== undefined) this.repeated++;
+        else writer.sent.push(batch.map(({ event_id }) => String(event_id)));
         const ids = await sendEvents(server.port, batch).catch(() => undefined);
         if (ids?.length !== batch.length) {
           await delay(REFUSED_PAUSE_MS);

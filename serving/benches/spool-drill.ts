@@ -29,12 +29,17 @@ const MOST_BEGUN: Readonly<Record<SpoolPhase, number>> = {
   spool_take: 20,
   spool_read: 1,
   spool_hand_on: 4,
-  spool_trim: 4,
+  spool_trim: 3,
   spool_out: 1,
 };
-const MOST_DELAY_MS = 3;
-/** What comes directly after the last of what was aside is on its way by then. */
-const MOST_AFTER_MS = 20;
+/** How far into it, at most: readings and trims are over in no time. */
+const MOST_DELAY_MS: Readonly<Record<SpoolPhase, number>> = {
+  spool_take: 3,
+  spool_read: 0,
+  spool_hand_on: 3,
+  spool_trim: 1,
+  spool_out: 20,
+};
 /** Small, so that what comes in a second of an outage goes on in several turns; more than comes in while a turn takes. */
 const SPOOL_BATCH = 100;
 const BEFORE = 60;
@@ -46,7 +51,7 @@ const MOST_LATE_MS = 3_000;
 /** An order of events that the log must keep. */
 export interface KeptOrder {
   readonly ids: readonly string[];
-  /** On their way when Redis went: they may have reached the log before they came aside. */
+  /** May have reached the log in another order before they came aside. */
   readonly except: ReadonlySet<string>;
 }
 
@@ -85,8 +90,8 @@ export class SpoolDrill {
   readonly kept: KeptOrder[] = [];
   readonly #options: Required<Omit<SpoolDrillOptions, "nodeArgs" | "server">> & SpoolDrillOptions;
   #gone: "killed" | "paused" | undefined;
-  /** On their way when Redis went, this time or before: what was aside then may be so still. */
-  readonly #pending = new Set<string>();
+  /** What had been sent each time that Redis went: what was aside after it may be so still. */
+  readonly #losses: (readonly number[])[] = [];
   #left = 0;
 
   constructor(options: SpoolDrillOptions) {
@@ -147,17 +152,9 @@ export class SpoolDrill {
   #deathIn(step: SpoolPhase, onSignal: boolean): Death {
     const { random } = this.#options;
     const nth = 1 + random.below(MOST_BEGUN[step]);
-    if (step === "spool_out")
-      return {
-        phase: step,
-        nth,
-        delayMs: random.below(1 + MOST_AFTER_MS),
-        onSignal,
-        evenAfter: true,
-      };
-    // A server may read in no time: later it would be at the next step.
-    const delayMs = step === "spool_read" ? 0 : random.below(1 + MOST_DELAY_MS);
-    return { phase: step, nth, delayMs, onSignal };
+    const delayMs = random.below(1 + MOST_DELAY_MS[step]);
+    // What comes directly after the last of what was aside is on its way by then.
+    return { phase: step, nth, delayMs, onSignal, evenAfter: step === "spool_out" };
   }
 
   async #start(
@@ -185,11 +182,9 @@ export class SpoolDrill {
   async #lose(): Promise<"killed" | "paused"> {
     const { redis, random, pauseShare } = this.#options;
     this.#gone = random.next() < pauseShare ? "paused" : "killed";
-    // What is answered while it dies was on its way, too.
-    const before = this.load.pending();
+    this.#losses.push(this.load.sent());
     if (this.#gone === "killed") await redis.kill();
     else redis.pause();
-    for (const id of [...before, ...this.load.pending()]) this.#pending.add(id);
     return this.#gone;
   }
 
@@ -201,13 +196,21 @@ export class SpoolDrill {
     if (gone === "paused") redis.resume();
   }
 
+  /**
+   * What may have reached the log before it came aside: of each writer the batch that was on its way when Redis went, and the
+   * next one, which a Redis that stands still takes when it goes on. By then the server knows.
+   */
+  #onTheirWay(): ReadonlySet<string> {
+    return new Set(this.#losses.flatMap((sent) => this.load.around(sent)));
+  }
+
   /** Remembers the order of what is aside. Nothing may be going on. @returns how many that are */
   async #note(): Promise<number> {
     const spool = openLmdbEventLog(join(this.#options.dataDir, "spool"), { readOnly: true });
     try {
       const range = { fromSeq: spool.firstSeq(), limit: Number.POSITIVE_INFINITY };
       const ids = (await spool.read(range)).map(({ event_id }) => String(event_id));
-      this.kept.push({ ids, except: this.#pending });
+      this.kept.push({ ids, except: this.#onTheirWay() });
       return ids.length;
     } finally {
       await spool.close();
