@@ -1,11 +1,10 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import type { EventLog } from "../../datasets/log/event-log.ts";
 import { openLmdbEventLog } from "../../datasets/log/lmdb-event-log.ts";
 import type { SpoolPhase } from "../../datasets/phases.ts";
 import type { Random } from "../../datasets/random.ts";
-import { openDataDir } from "../../datasets/storage/data-dir.ts";
 import type { RedisServer } from "../../datasets/storage/own-redis.ts";
-import { eventsAside } from "../state/events-aside.ts";
 import { PATIENCE_MS } from "./crash-drill.ts";
 import {
   type CrashServer,
@@ -134,13 +133,11 @@ export class SpoolDrill {
     const load = this.load.begin(server);
     try {
       await load.more(BEFORE);
-      const dir = openDataDir(this.#options.dataDir, "read");
       const end = performance.now() + PATIENCE_MS;
-      while ((await eventsAside(dir)) > 0) {
+      while ((await this.#seen((spool) => spool.lastSeq() - spool.firstSeq() + 1)) > 0) {
         if (performance.now() > end) throw new Error("events stay aside");
         await delay(LOOK_MS);
       }
-      dir.close();
     } finally {
       server.child.kill("SIGKILL");
       await load.stop();
@@ -206,12 +203,19 @@ export class SpoolDrill {
 
   /** Remembers the order of what is aside. Nothing may be going on. @returns how many that are */
   async #note(): Promise<number> {
+    const events = await this.#seen((spool) =>
+      spool.read({ fromSeq: spool.firstSeq(), limit: Number.POSITIVE_INFINITY }),
+    );
+    const ids = events.map(({ event_id }) => String(event_id));
+    this.kept.push({ ids, except: this.#onTheirWay() });
+    return ids.length;
+  }
+
+  /** Looks into what is aside, beside the server. */
+  async #seen<T>(look: (spool: EventLog) => T | Promise<T>): Promise<T> {
     const spool = openLmdbEventLog(join(this.#options.dataDir, "spool"), { readOnly: true });
     try {
-      const range = { fromSeq: spool.firstSeq(), limit: Number.POSITIVE_INFINITY };
-      const ids = (await spool.read(range)).map(({ event_id }) => String(event_id));
-      this.kept.push({ ids, except: this.#onTheirWay() });
-      return ids.length;
+      return await look(spool);
     } finally {
       await spool.close();
     }
