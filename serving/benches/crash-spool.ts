@@ -1,11 +1,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { SPOOL_PHASES, type SpoolPhase } from "../../datasets/phases.ts";
 import { random } from "../../datasets/random.ts";
 import { startRedis } from "../../datasets/storage/own-redis.ts";
 import { type Figure, figure, writeReport } from "./bench-report.ts";
 import { checkSpooled } from "./spool-check.ts";
-import { SPOOL_STEPS, SpoolDrill, type SpoolRound } from "./spool-drill.ts";
+import { SpoolDrill, type SpoolRound } from "./spool-drill.ts";
 
 export interface CrashSpoolOptions {
   readonly seed: number;
@@ -36,8 +37,8 @@ export async function benchCrashSpool(options: CrashSpoolOptions): Promise<void>
       nowMs: Date.now,
     });
     while (rounds.length < kills) {
-      const step = SPOOL_STEPS[rounds.length % SPOOL_STEPS.length];
-      rounds.push(await drill.die(step as (typeof SPOOL_STEPS)[number]));
+      const step = SPOOL_PHASES[rounds.length % SPOOL_PHASES.length];
+      rounds.push(await drill.die(step as SpoolPhase));
       if (rounds.length % every !== 0 && rounds.length < kills) continue;
       await drill.settle();
       const look = await checkSpooled(dataDir, drill, redis.url);
@@ -58,7 +59,7 @@ export async function benchCrashSpool(options: CrashSpoolOptions): Promise<void>
         rounds,
         figures: [
           figure("spool_kills", kills, "kills"),
-          ...SPOOL_STEPS.map((step) => figure(`kills_${step}`, byStep[step] ?? 0, "kills")),
+          ...SPOOL_PHASES.map((step) => figure(`kills_${step}`, byStep[step] ?? 0, "kills")),
           none("spool_lost", found.lost.size, "events"),
           none("spool_doubled", found.doubled.size, "events"),
           none("spool_misplaced", found.misplaced.size, "events"),

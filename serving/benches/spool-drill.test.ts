@@ -2,11 +2,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { SPOOL_PHASES } from "../../datasets/phases.ts";
 import { random } from "../../datasets/random.ts";
 import { REDIS_MISSING, startRedis } from "../../datasets/storage/redis-server.fixture.ts";
 import { finallyDo, NODE_ARGS } from "../space.fixture.ts";
 import { checkSpooled, misplacedIn } from "./spool-check.ts";
-import { SPOOL_STEPS, SpoolDrill, type SpoolRound } from "./spool-drill.ts";
+import { SpoolDrill, type SpoolRound } from "./spool-drill.ts";
 
 /** How Redis goes and comes back. */
 const OUTAGES = [
@@ -31,7 +32,7 @@ async function drill({ name, ...shares }: (typeof OUTAGES)[number]) {
     nowMs: Date.now,
   });
   const rounds: SpoolRound[] = [];
-  for (const step of SPOOL_STEPS) rounds.push(await drill.die(step));
+  for (const step of SPOOL_PHASES) rounds.push(await drill.die(step));
   await drill.settle();
   const { lost, doubled, misplaced, differing } = await checkSpooled(dataDir, drill, redis.url);
   expect({ name, lost, doubled, misplaced, differing }).toEqual({
@@ -51,7 +52,7 @@ test.skipIf(REDIS_MISSING)(
   async () => {
     const drills = await Promise.all(OUTAGES.map(drill));
     const rounds = drills.flatMap(({ rounds }) => rounds);
-    for (const step of SPOOL_STEPS)
+    for (const step of SPOOL_PHASES)
       expect(rounds.filter(({ died }) => died === step).length, step).toBeGreaterThanOrEqual(3);
     // There was much aside, and some of it was left by all but those that died after the last.
     for (const { longest } of drills) expect(longest).toBeGreaterThan(500);

@@ -14,15 +14,6 @@ import {
 } from "./crash-process.ts";
 import { OrderedLoad } from "./ordered-load.ts";
 
-/** In this order each kill leaves enough aside for the next one to happen in a server that has just started. */
-export const SPOOL_STEPS = [
-  "spool_take",
-  "spool_read",
-  "spool_hand_on",
-  "spool_trim",
-  "spool_out",
-] as const satisfies readonly SpoolPhase[];
-
 /** Times a step may begin before the one in which the server dies. The first reading is before anything is appended. */
 const MOST_BEGUN: Readonly<Record<SpoolPhase, number>> = {
   spool_take: 20,
@@ -98,7 +89,7 @@ export class SpoolDrill {
     this.load = new OrderedLoad(options.random, options.nowMs);
   }
 
-  /** One kill. */
+  /** One kill. In the order of the steps each leaves enough aside for the next to happen in a server that has just started. */
   async die(step: SpoolPhase): Promise<SpoolRound> {
     const { random, outageShare } = this.#options;
     const own = step === "spool_take" || this.#left === 0 || random.next() < outageShare;
