@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { RoostError } from "../../errors.ts";
 import type { Event, LoggedEvent } from "../events.ts";
+import { during } from "../phases.ts";
 import type { AppendResult, EventLog } from "./event-log.ts";
 
 /** Events that go on at once. */
@@ -19,6 +20,8 @@ export interface SpoolingLogOptions {
   readonly takes?: boolean;
   /** Most events that are kept aside. */
   readonly mostSpooled?: number;
+  /** Events that go on at once, at most 1,000. */
+  readonly batch?: number;
   /** Told why events could not go on, other than that the log is away. */
   readonly onError?: (error: unknown) => void;
 }
@@ -46,7 +49,13 @@ export class SpoolingLog implements EventLog {
   constructor(log: EventLog, spool: EventLog, options: SpoolingLogOptions = {}) {
     this.#log = log;
     this.#spool = spool;
-    this.#options = { takes: true, mostSpooled: MOST_SPOOLED, onError: () => {}, ...options };
+    this.#options = {
+      takes: true,
+      mostSpooled: MOST_SPOOLED,
+      batch: BATCH,
+      onError: () => {},
+      ...options,
+    };
   }
 
   /** Begins to append what is aside, also from an earlier process. @param now the arrival clock of the deduplication window */
@@ -93,7 +102,7 @@ export class SpoolingLog implements EventLog {
       );
     this.#entering += events.length;
     try {
-      const results = await this.#spool.append(events, nowMs);
+      const results = await during("spool_take", () => this.#spool.append(events, nowMs));
       const seq = this.#log.lastSeq();
       return results.map(({ duplicate }) => ({ seq, duplicate }));
     } finally {
@@ -127,19 +136,22 @@ export class SpoolingLog implements EventLog {
 
   async #drainAll(now: () => number): Promise<void> {
     const { signal } = this.#closing;
+    const { batch } = this.#options;
     let pauseMs = RETRY_MS;
     while (!signal.aborted && (this.spooled > 0 || this.#entering > 0)) {
       try {
-        const events = await this.#spool.read({ fromSeq: this.#spool.firstSeq(), limit: BATCH });
+        const events = await during("spool_read", () =>
+          this.#spool.read({ fromSeq: this.#spool.firstSeq(), limit: batch }),
+        );
         const last = events.at(-1)?.seq;
         if (last === undefined) {
           await delay(1, undefined, { signal });
           continue;
         }
-        await this.#log.append(events.map(withoutSeq), now());
-        await this.#spool.trim(last);
+        await during("spool_hand_on", () => this.#log.append(events.map(withoutSeq), now()));
+        await during("spool_trim", () => this.#spool.trim(last));
         pauseMs = RETRY_MS;
-        if (this.spooled <= BATCH) this.#holdBack();
+        if (this.spooled <= batch) this.#holdBack();
       } catch (error) {
         this.#letOn();
         if (signal.aborted) return;
@@ -150,6 +162,8 @@ export class SpoolingLog implements EventLog {
         await delay(pauseMs, undefined, { signal }).catch(() => {});
       }
     }
+    // Before what waited for this is let on.
+    if (!signal.aborted) await during("spool_out", async () => {});
   }
 
   read(range: { readonly fromSeq: number; readonly limit: number }): Promise<LoggedEvent[]> {

@@ -35,6 +35,13 @@ test("a file that LMDB wrote is fine after any number of commits, as is an empty
     expect(lmdbFileProblem(await filled(values)), `${values} values`).toBeUndefined();
 });
 
+test("an empty file is begun by a writer and refused to a reader, whom it would end", async () => {
+  writeFileSync(join(dir, "data.mdb"), "");
+  expect(() => openLmdb(dir, { readOnly: true })).toThrow(/data.mdb is empty/);
+  await openLmdb(dir).close();
+  await openLmdb(dir, { readOnly: true }).close();
+});
+
 test("a file of something else is refused, not mapped", async () => {
   const file = join(dir, "data.mdb");
   writeFileSync(file, Buffer.alloc(65_536, 7));

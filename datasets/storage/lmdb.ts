@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { open, type RootDatabase } from "lmdb";
 import { RoostError } from "../../errors.ts";
@@ -13,8 +14,12 @@ export function openLmdb(
   options: { readOnly?: boolean; maxDbs?: number } = {},
 ): RootDatabase {
   try {
-    const problem = lmdbFileProblem(join(dir, "data.mdb"));
+    const file = join(dir, "data.mdb");
+    const problem = lmdbFileProblem(file);
     if (problem !== undefined) throw new RoostError("BAD_STORE", problem);
+    // LMDB begins an empty file anew; a reader cannot, and would end the process.
+    if (options.readOnly && statSync(file).size === 0)
+      throw new RoostError("BAD_STORE", `${file} is empty`);
     return open({
       path: dir,
       readOnly: options.readOnly ?? false,

@@ -35,6 +35,8 @@ export interface CrashFindings {
   readonly doubled: readonly string[];
   /** Derived states that differ from a clean replay of the log. */
   readonly differing: readonly string[];
+  /** Where the log has each event id first. */
+  readonly seqs: ReadonlyMap<string, number>;
 }
 
 /**
@@ -96,11 +98,16 @@ async function check(
     const events: LoggedEvent[] = [];
     for await (const batch of readLog(places, { order: "seq" })) events.push(...batch);
     const times = new Map<string, number>();
-    for (const { event_id } of events)
-      if (event_id !== undefined) times.set(event_id, (times.get(event_id) ?? 0) + 1);
+    const seqs = new Map<string, number>();
+    for (const { event_id, seq } of events) {
+      if (event_id === undefined) continue;
+      times.set(event_id, (times.get(event_id) ?? 0) + 1);
+      if (!seqs.has(event_id)) seqs.set(event_id, seq);
+    }
     const gaps = events.flatMap(({ seq }, i) => (seq === i + 1 ? [] : [`gap at ${i + 1}`]));
     return {
       records: events.length,
+      seqs,
       lost: [...acknowledged].filter((id) => !times.has(id)),
       doubled: [...times].filter(([, n]) => n > 1).map(([id]) => id),
       differing: [

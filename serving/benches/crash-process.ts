@@ -3,11 +3,23 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { Event } from "../../datasets/events.ts";
-import type { Phase } from "../../datasets/phases.ts";
+import type { Phase, SpoolPhase } from "../../datasets/phases.ts";
 
-const SERVER = fileURLToPath(
-  new URL(`./crash-server${import.meta.url.slice(-3)}`, import.meta.url),
-);
+/** `whole`, or the event log behind its API and nothing else, which starts sooner. */
+const SERVERS = { whole: "crash-server", log: "spool-server" } as const;
+const pathOf = (server: keyof typeof SERVERS): string =>
+  fileURLToPath(new URL(`./${SERVERS[server]}${import.meta.url.slice(-3)}`, import.meta.url));
+
+/** Where a server ends itself by SIGKILL: the n-th time that a step begins, so many ms later. */
+export interface Death {
+  readonly phase: Phase | SpoolPhase;
+  readonly nth: number;
+  readonly delayMs: number;
+  /** Counts from SIGUSR2 on, not from the start. */
+  readonly onSignal?: boolean;
+  /** Also if the step is over by then. */
+  readonly evenAfter?: boolean;
+}
 
 /** How a server is started, and where it ends itself. */
 export interface CrashServerOptions {
@@ -17,8 +29,10 @@ export interface CrashServerOptions {
   readonly redisReplicas?: number | undefined;
   /** Without them a ranking looks at no features. */
   readonly modelDir?: string | undefined;
-  /** The step in which it ends itself by SIGKILL: the n-th time that it begins, so many ms later. */
-  readonly death?: { readonly phase: Phase; readonly nth: number; readonly delayMs: number };
+  readonly death?: Death | undefined;
+  /** Keeps events aside while Redis is gone, and lets so many go on at once. */
+  readonly spoolBatch?: number | undefined;
+  readonly server?: keyof typeof SERVERS | undefined;
   /** Arguments of node that run a server's source. Default: those of this process. */
   readonly nodeArgs?: readonly string[] | undefined;
 }
@@ -35,21 +49,24 @@ export interface CrashServer {
 
 /** Starts a server and resolves when it listens or has died. */
 export async function startCrashServer(options: CrashServerOptions): Promise<CrashServer> {
-  const { dataDir, redisUrl, redisReplicas, modelDir, death } = options;
+  const { dataDir, redisUrl, redisReplicas, modelDir, spoolBatch, death } = options;
   const flags = {
     "data-dir": dataDir,
     "redis-url": redisUrl,
     "redis-replicas": redisReplicas,
     "model-dir": modelDir,
+    "spool-batch": spoolBatch,
     phase: death?.phase,
     nth: death?.nth,
     "delay-ms": death?.delayMs,
+    "on-signal": death?.onSignal || undefined,
+    "even-after": death?.evenAfter || undefined,
   };
   const args = Object.entries(flags).flatMap(([name, value]) =>
-    value === undefined ? [] : [`--${name}=${value}`],
+    value === undefined ? [] : [value === true ? `--${name}` : `--${name}=${value}`],
   );
   const nodeArgs = options.nodeArgs ?? process.execArgv;
-  const child = spawn(process.execPath, [...nodeArgs, SERVER, ...args], {
+  const child = spawn(process.execPath, [...nodeArgs, pathOf(options.server ?? "whole"), ...args], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   let diedIn = "outside";

@@ -8,15 +8,17 @@ import { figure, writeReport } from "./bench-report.ts";
 import { checkAfterCrash } from "./crash-check.ts";
 import { benchCrashCluster } from "./crash-cluster.ts";
 import { crashDrill } from "./crash-drill.ts";
+import { benchCrashSpool } from "./crash-spool.ts";
 
 /*
  * A server is killed by SIGKILL in one step of the write path after another, under load from several clients, and started
  * again on what it left. The acknowledged events are kept by this process; each look compares the log with them and every
  * derived state with a clean replay. With --redis log, features and timelines are on a Redis of its own, which stays up; with
- * --cluster on a Cluster of its own, whose slots move and whose masters die as well.
+ * --cluster on a Cluster of its own, whose slots move and whose masters die as well. With --spool the Redis goes and comes back,
+ * and servers are killed in the steps of what waits aside for it.
  */
 const USAGE =
-  "usage: roost bench crash [--kills N (100)] [--every N (10)] [--seed N (1)] [--redis] [--cluster [--rounds N (3)]] [--json]";
+  "usage: roost bench crash [--kills N (100)] [--every N (10)] [--seed N (1)] [--redis] [--cluster [--rounds N (3)]] [--spool] [--json]";
 
 const { values: flags } = parseArgs({
   options: {
@@ -28,6 +30,7 @@ const { values: flags } = parseArgs({
     redis: { type: "boolean", default: false },
     cluster: { type: "boolean", default: false },
     rounds: { type: "string", default: "3" },
+    spool: { type: "boolean", default: false },
   },
 });
 
@@ -40,7 +43,9 @@ async function main(): Promise<void> {
     const { seed, rounds, json } = flags;
     return benchCrashCluster({ seed: Number(seed), rounds: Number(rounds), json });
   }
-  const kills = Number(flags.kills);
+  const [kills, every] = [Number(flags.kills), Number(flags.every)];
+  if (flags.spool)
+    return benchCrashSpool({ seed: Number(flags.seed), kills, every, json: flags.json });
   const dataDir = await mkdtemp(join(tmpdir(), "roost-bench-crash-"));
   const redis = flags.redis ? await startRedis({ durable: true }) : undefined;
   const redisUrl = redis?.url;
@@ -54,7 +59,7 @@ async function main(): Promise<void> {
       random: random(Number(flags.seed), "crash"),
       nowMs: Date.now,
       afterKill: async ({ acknowledged }, kill) => {
-        if ((kill + 1) % Number(flags.every) !== 0 && kill + 1 < kills) return;
+        if ((kill + 1) % every !== 0 && kill + 1 < kills) return;
         const found = await checkAfterCrash(dataDir, acknowledged, redisUrl);
         lost = Math.max(lost, found.lost.length);
         doubled = Math.max(doubled, found.doubled.length);

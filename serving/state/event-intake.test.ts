@@ -144,6 +144,24 @@ test("too many events that wait for the disk, or for the state, are refused befo
   expect(log.lastSeq()).toBe(10);
 });
 
+test("what joins others aside is taken whatever fan-out can take; else it is refused", async () => {
+  const { log, live } = await intake(wall);
+  const consumer = new LogConsumer(live, { segments: dir, log });
+  const { posts, graph } = live.broadcast;
+  const parts = { log, consumer, posts, graph, clock: wall };
+  let aside = 1;
+  const sink = new EventIntake(parts, {
+    load: { admitShare: 0, retryAfterS: 2, reason: "171 timelines wait at 31 written a second" },
+    aside: () => aside,
+  });
+  expect(await sink.append([event(impression)])).toEqual({ results: [{ status: "accepted" }] });
+  aside = 0;
+  await expect(sink.append([event(impression)])).rejects.toMatchObject({
+    code: "OVERLOADED",
+    message: expect.stringContaining("171 timelines wait"),
+  });
+});
+
 test("where unknown users are refused, an event of one is, by name, and a user created before it is known", async () => {
   const log = memoryEventLog();
   const live = liveIn(mkdtempSync(join(dir, "live-")));

@@ -37,7 +37,10 @@ export interface IntakeOptions {
   };
   /** Uniform in [0, 1): who is asked to wait is drawn. */
   readonly random?: () => number;
-  /** Events that wait aside: users whom the state does not know may be created by them. */
+  /**
+   * Events that wait aside: users whom the state does not know may be created by them, and what comes now waits there too,
+   * whatever fan-out can take.
+   */
   readonly aside?: () => number;
   /** Told of events before they are written. */
   readonly onArrival?: (events: readonly Event[]) => void;
@@ -157,8 +160,9 @@ export class EventIntake implements EventSink {
 
   #refuseWhenFull(more: number): void {
     const { log, consumer } = this.#parts;
-    const { load, random } = this.#options;
-    if (load.admitShare < 1 && random() >= load.admitShare)
+    const { load, random, aside } = this.#options;
+    // What joins others aside is not fanned out before they are; while the store is gone, fan-out only seems overloaded.
+    if (aside() === 0 && load.admitShare < 1 && random() >= load.admitShare)
       throw new Busy("OVERLOADED", load.reason, load.retryAfterS);
     if (this.#waiting > 0 && this.#waiting + more > this.#options.waiting)
       throw new Busy("OVERLOADED", `${this.#waiting} events wait for the disk`, 1);

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Logger } from "pino";
 import type { EventLog } from "../../datasets/log/event-log.ts";
 import { openLmdbEventLog } from "../../datasets/log/lmdb-event-log.ts";
-import { SpoolingLog } from "../../datasets/log/spooling-log.ts";
+import { SpoolingLog, type SpoolingLogOptions } from "../../datasets/log/spooling-log.ts";
 import type { DataDir } from "../../datasets/storage/data-dir.ts";
 import { RoostError } from "../../errors.ts";
 import { closeInTurn } from "../close-in-turn.ts";
@@ -18,6 +18,8 @@ export interface RedisPatience {
   readonly leaseTtlMs?: number;
   /** How long a request waits for features of there, in each of two rounds. */
   readonly featureTimeoutMs?: number;
+  /** Events that waited aside and go on at once. */
+  readonly spoolBatch?: number;
 }
 
 /** The space of a data directory, on Redis where the settings name one. */
@@ -27,7 +29,7 @@ export async function openSpace(
   { wallMs }: Time,
   logger: Logger,
   opened: (() => unknown)[],
-  { leaseTtlMs, featureTimeoutMs }: RedisPatience,
+  { leaseTtlMs, featureTimeoutMs, spoolBatch }: RedisPatience,
   onLost: (error: RoostError) => void,
 ): Promise<OpenState> {
   const aside = await eventsAside(dir);
@@ -66,14 +68,15 @@ export async function openSpace(
   const takes = redisDown === "spool";
   if (!takes && aside === 0) return onRedis();
   if (aside > 0) logger.warn({ events: aside }, "events wait aside for Redis");
-  return withSpool(openLmdbEventLog(spoolPath(dir)), onRedis, takes, logger);
+  const options = { takes, ...(spoolBatch !== undefined && { batch: spoolBatch }) };
+  return withSpool(openLmdbEventLog(spoolPath(dir)), onRedis, options, logger);
 }
 
 /** The space that is opened, its log with a spool in front. */
 async function withSpool(
   kept: EventLog,
   open: () => Promise<OpenState>,
-  takes: boolean,
+  options: SpoolingLogOptions,
   logger: Logger,
 ): Promise<OpenState> {
   let state: OpenState;
@@ -85,7 +88,7 @@ async function withSpool(
   }
   const onError = (error: unknown): void =>
     logger.error({ err: error }, "events that wait aside cannot go on");
-  const spool = new SpoolingLog(state.log, kept, { takes, onError });
+  const spool = new SpoolingLog(state.log, kept, { ...options, onError });
   return {
     ...state,
     log: spool,
