@@ -18,6 +18,8 @@ export interface ConfigurationParts {
   readonly clock: ServerClock;
   readonly metrics: Metrics;
   readonly logger: Logger;
+  /** What to do with an error of what is done in the background. */
+  readonly failed: (what: string) => (error: unknown) => void;
   /** Whether the settings' files are followed. */
   readonly take: typeof followFile | typeof takeFirst;
 }
@@ -26,13 +28,9 @@ export interface ConfigurationParts {
 export async function openConfiguration(
   settings: Settings,
   dir: DataDir,
-  { clock, metrics, logger, take }: ConfigurationParts,
+  { clock, metrics, logger, failed, take }: ConfigurationParts,
   opened: (() => unknown)[],
 ) {
-  const failed =
-    (what: string) =>
-    (error: unknown): void =>
-      logger.error({ err: error }, `${what} failed`);
   const versions = new VersionStore(dir.at("versions"), [WEIGHTS_KIND, EXPERIMENTS_KIND]);
   opened.push(() => versions.close());
   const report: ReloadReport = {

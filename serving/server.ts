@@ -134,14 +134,14 @@ async function open(
   const stickyRoot = openLmdb(dir.at("sticky"));
   opened.push(() => stickyRoot.close());
   const sticky = lmdbStickyStore(stickyRoot);
-  live.onUserDeleted((userId) => sticky.forget(userId));
+  live.onUserDeleted(({ user_id }) => sticky.forget(user_id));
   const receipts = new ForgottenReceipts(dir.path, {
     parts: () => live.positions,
     wallMs: time.wallMs,
     salt: () => randomBytes(16).toString("hex"),
     onError: failed("keeping a receipt"),
   });
-  live.onUserDeleted((_, deletion) => receipts.take(deletion));
+  live.onUserDeleted((deletion) => receipts.take(deletion));
   opened.push(() => receipts.close());
 
   const consumer = new LogConsumer(live, { segments: dir.segments, log });
@@ -182,7 +182,13 @@ async function open(
   const { versions, weights, experiments } = await openConfiguration(
     settings,
     dir,
-    { clock, metrics, logger, take: options.configuration === "as_is" ? takeFirst : followFile },
+    {
+      clock,
+      metrics,
+      logger,
+      failed,
+      take: options.configuration === "as_is" ? takeFirst : followFile,
+    },
     opened,
   );
 
@@ -218,7 +224,7 @@ async function open(
     ttlMs: settings.rankingTtlMs,
     capacity: settings.rankingsKept,
   });
-  live.onUserDeleted((userId) => rankings.forget(({ query }) => query.viewerId === userId));
+  live.onUserDeleted(({ user_id }) => rankings.forget(({ query }) => query.viewerId === user_id));
   const keepWeights = weightsKeeper(versions);
   const rank: RankParts = {
     pipelines: {
@@ -311,7 +317,7 @@ async function open(
     settings,
   });
   towers.begin();
-  receipts.begin(() => vectors.settled());
+  receipts.begin(() => vectors.forgotten());
   return {
     app,
     rank,

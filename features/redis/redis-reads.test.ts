@@ -109,6 +109,21 @@ describe.skipIf(REDIS_MISSING)("reading features of Redis (needs redis-server)",
     expect(reads.counts.post).toEqual({ present: 3, missing: 3, stale: 0, expired: 0 });
   });
 
+  test("after forgetting no copy is used, nor one that was on its way then", async () => {
+    const at = space();
+    const store = await RedisFeatureStore.open({ connection: at, token: 1, now: () => 5 });
+    await store.transaction(1, (state) => state.edit("post", "7").fill(1));
+    const reads = new RedisFeatureReads(at, () => 10_000);
+    const load = () => reads.load({ userId: "1", postIds: ["7"], authorIds: ["3"] });
+    await load();
+    const onItsWay = reads.load({ userId: "1", postIds: ["8", "7"], authorIds: [] });
+    await store.transaction(2, (state) => state.delete("post", "7"));
+    reads.forget();
+    await onItsWay;
+    expect((await load()).get("post", "7")).toBeUndefined();
+    expect((await load()).counts.post).toEqual({ present: 0, missing: 1, stale: 0, expired: 0 });
+  });
+
   test("when Redis is gone a request gets the copies there are, up to a minute old, and is told so; then Redis again", async () => {
     const at = space();
     let now = 10_000;

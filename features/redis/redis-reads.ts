@@ -31,7 +31,7 @@ const FRESH_MS = 1_000;
 const STALE_MS = 60_000;
 /** Some twenty times what a healthy Redis takes, and a small part of a request's deadline. */
 const TIMEOUT_MS = 100;
-/** Some 20,000 posts or 50,000 user–author pairs; twelve entities of this. */
+/** Some 19,000 posts or 24,000 pairs, both ways; twelve entities of this. */
 const CACHE_BYTES = 16_000_000;
 /** A second attempt finds a slot that moved or a node that was promoted; more would outlast the request. */
 const ATTEMPTS = 2;
@@ -65,7 +65,8 @@ export class RedisFeatureReads {
   readonly #keys: FeatureKeys;
   readonly #now: () => number;
   readonly #options: Required<Omit<RedisReadsOptions, "cacheBytes">>;
-  readonly #copies: FeatureCopies;
+  #copies: FeatureCopies;
+  readonly #cacheBytes: number;
 
   /** @param now the clock that the age of copies is told by */
   constructor(connection: RedisConnection, now: () => number, options: RedisReadsOptions = {}) {
@@ -80,12 +81,18 @@ export class RedisFeatureReads {
       entities: new Set(ENTITIES),
       ...others,
     };
+    this.#cacheBytes = cacheBytes;
     this.#copies = new FeatureCopies(cacheBytes);
   }
 
   /** Calls `follow` with what each request was given. */
   onLoaded(follow: (loaded: LoadedFeatures) => void): void {
     this.#followers.push(follow);
+  }
+
+  /** Drops all copies, those that are on their way too: what was removed from Redis is used no more. */
+  forget(): void {
+    this.#copies = new FeatureCopies(this.#cacheBytes);
   }
 
   /** How long a request waits in each of its two rounds. */
@@ -271,26 +278,16 @@ export class RedisFeatureReads {
   /** False when there was no answer in time. */
   async #fetch(wanted: readonly Wanted[], loaded: LoadedFeatures, ask: boolean): Promise<boolean> {
     if (wanted.length === 0) return true;
+    // Those of now: what was asked before something was removed is not kept behind it.
+    const copies = this.#copies;
     const values = ask ? await this.#values(wanted) : undefined;
     for (let i = 0; i < wanted.length; i++) {
       const each = wanted[i] as Wanted;
       const value = values?.[i];
-      if (isAnswer(value)) this.#answered(each, value, isAnswer(values?.[i - 1]), loaded);
+      if (isAnswer(value)) answered(each, value, isAnswer(values?.[i - 1]), loaded, copies);
       else this.#unanswered(each, loaded);
     }
     return values !== undefined;
-  }
-
-  /** @param before whether what was wanted before it was answered too */
-  #answered(wanted: Wanted, value: Buffer | null, before: boolean, loaded: LoadedFeatures): void {
-    const { entity, key, pair } = wanted;
-    const { nowMs } = loaded;
-    const vector = value === null ? undefined : unpackValue(value, SLOTS[entity]);
-    putWanted(wanted, vector, loaded);
-    loaded.fresh(entity, vector, nowMs);
-    if (entity !== "user_author") this.#copies.keep(entity, key, vector, nowMs);
-    else if (wanted.pairKey !== undefined && before)
-      this.#copies.keepPair(wanted.pairKey, pair as Between, nowMs);
   }
 
   /** An earlier copy stands in, unless it is too old. */
@@ -316,6 +313,24 @@ export class RedisFeatureReads {
       clearTimeout(timer);
     }
   }
+}
+
+/** @param before whether what was wanted before it was answered too */
+function answered(
+  wanted: Wanted,
+  value: Buffer | null,
+  before: boolean,
+  loaded: LoadedFeatures,
+  copies: FeatureCopies,
+): void {
+  const { entity, key, pair } = wanted;
+  const { nowMs } = loaded;
+  const vector = value === null ? undefined : unpackValue(value, SLOTS[entity]);
+  putWanted(wanted, vector, loaded);
+  loaded.fresh(entity, vector, nowMs);
+  if (entity !== "user_author") copies.keep(entity, key, vector, nowMs);
+  else if (wanted.pairKey !== undefined && before)
+    copies.keepPair(wanted.pairKey, pair as Between, nowMs);
 }
 
 const isAnswer = (value: Buffer | null | Error | undefined): value is Buffer | null =>

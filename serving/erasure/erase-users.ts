@@ -81,7 +81,7 @@ export async function eraseUsers(
   { userIds, nowMs, salt, redis, onStep = () => {} }: EraseRequest,
 ): Promise<ErasureReceipt[]> {
   const users = new Set(userIds);
-  onStep("writing files without the user");
+  onStep("writing files without the users");
   const prepared = replacementDir(dir.path);
   mkdirSync(prepared, { recursive: true });
   const files: string[] = [];

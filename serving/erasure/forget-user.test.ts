@@ -113,9 +113,9 @@ async function serving<T>(space: SmallSpace, use: (server: Serving) => Promise<T
     const { live, source, dir } = opened;
     const root = openLmdb(dir.at("sticky"));
     const sticky = lmdbStickyStore(root);
-    live.onUserDeleted((userId) => sticky.forget(userId));
+    live.onUserDeleted(({ user_id }) => sticky.forget(user_id));
     const rankings: Serving["rankings"] = new RankingStore({ ttlMs: 1_000, capacity: 10 });
-    live.onUserDeleted((userId) => rankings.forget(({ viewer }) => viewer === userId));
+    live.onUserDeleted(({ user_id }) => rankings.forget(({ viewer }) => viewer === user_id));
     const { posts } = live.broadcast;
     const vectors = new PostVectors({
       posts,

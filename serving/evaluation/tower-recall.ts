@@ -35,7 +35,7 @@ export interface TowerRecallReport {
   readonly window_hours: number;
   /**
    * Share of the oracle's best 100 among the 500 retrieved, by source; `by_lot` = 500 ÷ eligible. `popularity` is the source
-   * `popular`, which knows the viewer's languages; `most_popular` is the same 500 for everybody but for who was eligible.
+   * `popular`, which knows the viewer's languages; `most_popular` the 500 eligible posts with the largest counts, in any language.
    */
   readonly recall: Readonly<Record<RecallSource, Interval>>;
   readonly two_tower_over_popularity: Interval;

@@ -167,7 +167,7 @@ export function createMetrics(): Metrics {
       gauge("roost_spooled_events", help, () => spool.spooled);
     },
     deletedUsers(counts) {
-      const help = "Deleted users whose records are in the log until they are erased";
+      const help = "Users whose deletion the log tells, accounts made later included";
       gauge("roost_deleted_users", help, () => counts.deletedUsers);
     },
     fanOut(fanOut) {

@@ -89,7 +89,7 @@ export class LiveState {
   readonly broadcast: BroadcastState;
   readonly features: FeatureStore;
   readonly counts: PostCounts;
-  readonly #forgetters: ((userId: string, deletion: Deletion) => unknown)[] = [];
+  readonly #forgetters: ((deletion: Deletion) => unknown)[] = [];
   readonly #fanOut: FanOut | undefined;
   readonly #followers: ((events: readonly LoggedEvent[]) => void)[] = [];
 
@@ -107,7 +107,7 @@ export class LiveState {
   }
 
   /** Calls `forget` for every deleted user, after the state has forgotten them, and waits for what it returns. */
-  onUserDeleted(forget: (userId: string, deletion: Deletion) => unknown): void {
+  onUserDeleted(forget: (deletion: Deletion) => unknown): void {
     this.#forgetters.push(forget);
   }
 
@@ -157,7 +157,6 @@ export class LiveState {
     else for (const event of events) apply(event);
     for (const follow of this.#followers) follow(events);
     for (const event of events)
-      if (event.type === "user_deleted")
-        for (const forget of this.#forgetters) await forget(event.user_id, event);
+      if (event.type === "user_deleted") for (const forget of this.#forgetters) await forget(event);
   }
 }

@@ -111,7 +111,9 @@ test("closing ends the wait for records that never come", async () => {
 test("listeners hear of deleted users after the state has forgotten them", async () => {
   const live = fresh();
   const heard: [string, number][] = [];
-  live.onUserDeleted((userId) => heard.push([userId, live.broadcast.graph.following("1").size]));
+  live.onUserDeleted(({ user_id }) =>
+    heard.push([user_id, live.broadcast.graph.following("1").size]),
+  );
   const deleted = EventSchema.parse({ type: "user_deleted", time_ms: NOW_MS, user_id: "1" });
   await log.append([follow("1", "2"), deleted], NOW_MS);
   const consumer = new LogConsumer(live, { segments, log });

@@ -117,7 +117,7 @@ export async function openRedisState(
     if (!lost) rmSync(lossPath(dir), { force: true });
     closers.push(forgetOtherLayouts(options, onNotice));
     const { featureTimeoutMs: timeoutMs } = options;
-    const reads = new RedisFeatureReads(connection, wallMs, {
+    const reads = new RedisFeatureReads(connection, () => performance.now(), {
       ...(timeoutMs !== undefined && { timeoutMs }),
     });
     const usage = watchUsage((signal) => measureUsage(connection, { signal }));
@@ -128,9 +128,11 @@ export async function openRedisState(
     const checkpoint = async (): Promise<void> => {
       if (fanOut.position.seq >= broadcast.position) await save();
     };
+    const live = new LiveState(broadcast, features, counts, fanOut);
+    live.onUserDeleted(() => reads.forget());
     return {
       log,
-      live: new LiveState(broadcast, features, counts, fanOut),
+      live,
       timeline,
       fanOut,
       source: {

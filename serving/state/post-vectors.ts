@@ -74,6 +74,7 @@ export class PostVectors {
   #expected = false;
   #replacing: Promise<void> = Promise.resolve();
   #closed = false;
+  #removing: Promise<unknown> = Promise.resolve();
 
   constructor(parts: PostVectorParts) {
     this.#parts = parts;
@@ -193,6 +194,11 @@ export class PostVectors {
     while (this.#current?.pumping !== undefined) await this.#current.pumping;
   }
 
+  /** Resolves when posts that were to be forgotten by now can be found no more. */
+  async forgotten(): Promise<void> {
+    await this.#removing;
+  }
+
   /** Saves the index for the next start and ends the worker. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -310,7 +316,8 @@ export class PostVectors {
     }
     const known = ids.filter((id) => towers.index.has(id));
     const removed = known.length > 0 ? towers.index.remove(known) : Promise.resolve();
-    void removed.then(() => this.#inPlaceOf(towers)?.forgotten(ids)).catch(this.#failed);
+    const told = removed.then(() => this.#inPlaceOf(towers)?.forgotten(ids)).catch(this.#failed);
+    this.#removing = Promise.all([this.#removing, told]);
   }
 
   /** Who is told of changes of these towers: of those that are not in place yet nobody. */
