@@ -264,7 +264,6 @@ export class RedisFeatureReads {
     const back = pairKey(authorId, userId);
     const entity = "user_author";
     const earlier = copy;
-    // Literals of one shape: a cold request makes a thousand of them.
     wanted.push(
       { entity, key, earlier, post: -1, author: undefined, pair, pairKey: undefined },
       { entity, key: back, earlier, post: -1, author: undefined, pair, pairKey: key },

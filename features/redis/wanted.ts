@@ -3,7 +3,7 @@ import type { AuthorVectors, Between } from "../shared-reads.ts";
 import type { Copy, Vector } from "./feature-copies.ts";
 import type { LoadedFeatures } from "./loaded-features.ts";
 
-/** What a request still has to fetch. */
+/** What a request still has to fetch. Objects of one shape for all entities: a cold request makes a thousand of them. */
 export interface Wanted {
   readonly entity: Entity;
   readonly key: string;

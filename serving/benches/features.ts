@@ -92,7 +92,9 @@ async function main(): Promise<void> {
     const uncached = await LmdbFeatureStore.open(root, 2);
     const here = await measureHere(cases, model, state, lmdb, uncached);
     // Where the whole world is not in memory: its collection would fall on whoever allocates.
-    const task: Task = { ...model, ...here, cases, urls: [server.url, cluster.url] };
+    const { checksums, named } = here;
+    const urls = [server.url, cluster.url] as const;
+    const task: Task = { ...model, checksums, named, cases, urls };
     const file = join(dir, "task.json");
     writeFileSync(file, JSON.stringify(task));
     runProgram(fileURLToPath(import.meta.url), ["--measure", file], "bench features --measure");
@@ -170,7 +172,7 @@ async function measureHere(
     for (const [name, view] of Object.entries({ lmdb, memory: state, lmdb_uncached: uncached }))
       calls[`${name}${suffix}`] = (i) => async () => rows(view, cases[i] as Case);
   }
-  const times = await alternate(calls, (name) =>
+  const times = await alternate(calls, cases.length, (name) =>
     name.endsWith(ALL) ? checksums : named.checksums,
   );
   return { times, checksums, named };
@@ -186,7 +188,7 @@ async function measureRedis(task: Task) {
     ...named.calls,
     ...Object.fromEntries(Object.entries(all.calls).map(([name, call]) => [`${name}${ALL}`, call])),
   };
-  const times = await alternate(calls, (name) =>
+  const times = await alternate(calls, cases.length, (name) =>
     name.endsWith(ALL) ? task.checksums : task.named.checksums,
   );
   await single.close();
@@ -275,10 +277,10 @@ async function redisCalls(
 /** Times of each call, in ms. @throws RoostError when a matrix is not the one that the state in memory gives */
 async function alternate(
   calls: Readonly<Record<string, Call>>,
+  requests: number,
   checksumsOf: (name: string) => readonly string[],
 ): Promise<Times> {
   const entries = Object.entries(calls);
-  const requests = checksumsOf("").length;
   const times: Record<string, number[]> = {};
   for (const [name] of entries) times[name] = [];
   for (let pass = 0; pass < PASSES; pass++)
@@ -287,7 +289,7 @@ async function alternate(
         // Another one begins each turn; in blocks, so that none empties the others' caches at each call.
         const [name, call] = entries[(v + turn) % entries.length] as [string, Call];
         const checksums = checksumsOf(name);
-        for (let i = from; i < Math.min(checksums.length, from + BLOCK); i++) {
+        for (let i = from; i < Math.min(requests, from + BLOCK); i++) {
           const run = call(i);
           const at = performance.now();
           const matrix = await run();

@@ -121,23 +121,25 @@ function onRedis({
 }
 
 function readable(receipts: readonly ErasureReceipt[]): string {
-  if (receipts.length === 0) return "the log tells of no deleted user\n";
-  const end =
-    "the next start builds features and snapshot again; models are as they were trained\n";
-  return `${receipts.map(figuresOf).join("\n")}${end}`;
+  const [first] = receipts;
+  if (first === undefined) return "the log tells of no deleted user\n";
+  return [
+    ...receipts.flatMap(figuresOf),
+    `segments   ${first.segments_rewritten.length} written anew`,
+    ...(first.redis === undefined ? [] : [onRedis(first.redis)]),
+    "the next start builds features and snapshot again; models are as they were trained\n",
+  ].join("\n");
 }
 
-function figuresOf(receipt: ErasureReceipt): string {
+function figuresOf(receipt: ErasureReceipt): string[] {
   const list = (counts: Readonly<Record<string, number>>): string =>
     Object.entries(counts)
       .map(([type, count]) => `${count} ${type}`)
       .join(", ") || "none";
   return [
+    `receipt    ${receipt.user_sha256.slice(0, 16)}`,
     `removed    ${list(receipt.records_removed)}`,
     `redacted   ${list(receipt.records_redacted)}`,
-    `segments   ${receipt.segments_rewritten.length} written anew`,
     `sticky     ${receipt.sticky_documents_removed} arms forgotten`,
-    ...(receipt.redis === undefined ? [] : [onRedis(receipt.redis)]),
-    "",
-  ].join("\n");
+  ];
 }

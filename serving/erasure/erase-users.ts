@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import {
   type DatasetManifest,
@@ -112,11 +112,9 @@ export async function eraseUsers(
     add(await eraseFromLog(dir.log, join(prepared, "log"), users, total.seqs));
     files.push("log/data.mdb");
   }
-  const stickyDocuments = new Map<string, number>();
+  let stickyDocuments: ReadonlyMap<string, number> = new Map();
   if (existsSync(dir.at("sticky", "data.mdb"))) {
-    for (const userId of users)
-      stickyDocuments.set(userId, await forgetSticky(dir.at("sticky"), userId));
-    await copyLmdb(dir.at("sticky"), join(prepared, "sticky"));
+    stickyDocuments = await eraseFromSticky(dir.at("sticky"), join(prepared, "sticky"), users);
     files.push("sticky/data.mdb");
   }
   if (hasDataset(dir.path) && rewritten.length > 0) {
@@ -171,13 +169,30 @@ export async function eraseUsers(
   return receipts;
 }
 
-async function forgetSticky(path: string, userId: string): Promise<number> {
-  const root = openLmdb(path);
+/**
+ * Copies sticky arms into `target` without these users', by way of a copy that is edited: the original stays until all is in
+ * place, and free pages of the edited one keep the bytes of what is removed.
+ * @returns documents removed, by user
+ */
+async function eraseFromSticky(
+  path: string,
+  target: string,
+  users: ReadonlySet<string>,
+): Promise<Map<string, number>> {
+  const edited = `${target}.work`;
+  await copyLmdb(path, edited);
+  const removed = new Map<string, number>();
+  const root = openLmdb(edited);
   try {
-    return await lmdbStickyStore(root).forget(userId);
+    const sticky = lmdbStickyStore(root);
+    for (const userId of users) removed.set(userId, await sticky.forget(userId));
+    await root.flushed;
   } finally {
     await root.close();
   }
+  await copyLmdb(edited, target);
+  rmSync(edited, { recursive: true });
+  return removed;
 }
 
 /** The manifest of the data set as it will be: fewer impressions, other checksums. */

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { type Event, EventSchema } from "../../datasets/events.ts";
 import { BroadcastState } from "../state/live-state.ts";
-import { popularAmong } from "./tower-recall.ts";
+import { mostPopularAmong, popularAmong } from "./tower-recall.ts";
 
 const NOON = Date.UTC(2026, 0, 5, 12);
 
@@ -57,4 +57,8 @@ test("popularity is what the source brings: in the viewer's languages, replies l
   expect(among("1")).toEqual(["12", "10"]);
   // Nothing is known of this viewer's languages.
   expect(among("2")).toEqual(["11", "12", "10"]);
+  // The same for everybody: every language, and replies, which count nothing, behind all others.
+  const all = ["13", "10", "11", "12"];
+  const most = mostPopularAmong(all, state, NOON).map((i) => all[i] as string);
+  expect(most).toEqual(["11", "12", "10", "13"]);
 });

@@ -159,7 +159,7 @@ export class TowerRecallJudge {
     });
     const towers = extreme(score, RETRIEVED);
     const popular = popularAmong(ids, broadcast, userId, timeMs);
-    const mostPopular = extreme(broadcast.popular.counts(ids, timeMs), RETRIEVED);
+    const mostPopular = mostPopularAmong(ids, broadcast, timeMs);
     const visible = extreme(visibleValues(this.#world, userId, ids, context), RETRIEVED);
     const among = (picked: readonly number[], wanted: ReadonlySet<number>): number =>
       picked.reduce((hits, i) => hits + (wanted.has(i) ? 1 : 0), 0) / TOP;
@@ -287,6 +287,15 @@ export function popularAmong(
   const languages = new Set(graph.languages(userId));
   const { postIds } = popular.top(timeMs, RETRIEVED, languages, (id) => numbers.has(id));
   return postIds.map((id) => numbers.get(id) as number);
+}
+
+/** Those with the largest counts, whatever their language. */
+export function mostPopularAmong(
+  ids: readonly string[],
+  { popular }: Pick<BroadcastState, "popular">,
+  timeMs: number,
+): number[] {
+  return extreme(popular.counts(ids, timeMs), RETRIEVED);
 }
 
 /** Numbers of the `k` largest values. */
