@@ -117,7 +117,7 @@ export async function openRedisState(
     if (!lost) rmSync(lossPath(dir), { force: true });
     closers.push(forgetOtherLayouts(options, onNotice));
     const { featureTimeoutMs: timeoutMs } = options;
-    const reads = new RedisFeatureReads(connection, () => performance.now(), {
+    const reads = new RedisFeatureReads(connection, wallMs, {
       ...(timeoutMs !== undefined && { timeoutMs }),
     });
     const usage = watchUsage((signal) => measureUsage(connection, { signal }));
