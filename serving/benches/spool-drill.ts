@@ -124,17 +124,24 @@ export class SpoolDrill {
     const load = this.load.begin(server);
     try {
       await load.more(BEFORE);
-      const end = performance.now() + PATIENCE_MS;
-      while ((await this.#seen((spool) => spool.lastSeq() - spool.firstSeq() + 1)) > 0) {
-        if (performance.now() > end) throw new Error("events stay aside");
-        await delay(LOOK_MS);
-      }
+      await this.#nothingAside();
+      // What comes while the last goes on joins it: without load nothing does.
+      await load.stop();
+      await this.#nothingAside();
     } finally {
       server.child.kill("SIGKILL");
       await load.stop();
       await server.died;
     }
     this.#left = 0;
+  }
+
+  async #nothingAside(): Promise<void> {
+    const end = performance.now() + PATIENCE_MS;
+    while ((await this.#seen((spool) => spool.lastSeq() - spool.firstSeq() + 1)) > 0) {
+      if (performance.now() > end) throw new Error("events stay aside");
+      await delay(LOOK_MS);
+    }
   }
 
   #deathIn(step: SpoolPhase, onSignal: boolean): Death {
