@@ -1,9 +1,9 @@
 import type { Event, EventOf } from "../datasets/events.ts";
-import type { VectorCell } from "../features/entities.ts";
+import type { VectorHolder } from "../features/entities.ts";
 import { PostList, type TimedPosts } from "./post-list.ts";
 
 /** What serving needs to know of a post without asking anybody. */
-export interface StoredPost {
+export interface StoredPost extends VectorHolder {
   readonly postId: string;
   readonly authorId: string;
   readonly createdAtMs: number;
@@ -22,8 +22,6 @@ export interface StoredPost {
   readonly quoteOfAuthorId: string | undefined;
   readonly topics: readonly string[];
   readonly safetyLabels: readonly string[];
-  /** Where the feature store had the post's vector when it was last read. */
-  vectorCell?: VectorCell | undefined;
 }
 
 /** A post as the store links it to others. */

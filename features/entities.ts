@@ -38,6 +38,11 @@ export interface VectorCell {
   readonly vector: Float64Array | undefined;
 }
 
+/** Whoever remembers where a store had its vector when it was last read. */
+export interface VectorHolder {
+  vectorCell?: VectorCell | undefined;
+}
+
 /** Reads and changes entity vectors. */
 export interface StateEditor extends StateView {
   /** The vector to change in place; zeros when the entity is new. */

@@ -1,71 +1,149 @@
 import { LRUCache } from "lru-cache";
-import { ENTITIES, type Entity } from "../entities.ts";
+import { ENTITIES, type Entity, type VectorCell, type VectorHolder } from "../entities.ts";
 import { SLOTS } from "../registry.ts";
 import type { Between } from "../shared-reads.ts";
 
 export type Vector = Float64Array | undefined;
 
 /** A copy of what was fetched. A newer one takes its place in here, which costs less than to put that into the cache. */
-export interface Copy<T> {
-  value: T;
+export class FeatureCopy implements VectorCell {
+  vector: Vector;
   fetchedMs: number;
+  /** Whose copy it is; undefined when it was thrown out. */
+  owner: object | undefined;
+
+  constructor(vector: Vector, fetchedMs: number, owner: object) {
+    this.vector = vector;
+    this.fetchedMs = fetchedMs;
+    this.owner = owner;
+  }
+}
+
+/** The same of both directions between a viewer and an author. */
+export interface PairCopy {
+  between: Between;
+  fetchedMs: number;
+  /** The author's own, so that it need not be looked up. */
+  author: FeatureCopy | undefined;
 }
 
 /** Entities that are kept one by one. */
 export type Single = Exclude<Entity, "user_author">;
 const SINGLE = ENTITIES.filter((entity) => entity !== "user_author");
 
+/** So many can be kept at once: one that has met more authors than its share allows begins anew. */
+const LEAST_VIEWERS = 8;
 /** What an entry costs beside its numbers. */
 const ENTRY_BYTES = 200;
 
 /**
- * Copies of feature state in this process, the least recently fetched of each entity leaving first. Finding moves nothing:
- * whoever is in use is fetched again each second, and is moved then.
+ * Copies of feature state in this process, the least recently fetched of each entity leaving first; pairs leave with all
+ * others of their viewer. Finding moves nothing: whoever is in use is fetched again each second, and is moved then.
  */
 export class FeatureCopies {
-  readonly #single: Readonly<Record<Single, LRUCache<string, Copy<Vector>>>>;
-  /** Both directions of a pair, by viewer and author. */
-  readonly #pairs: LRUCache<string, Copy<Between>>;
+  readonly #single: Readonly<Record<Single, LRUCache<string, FeatureCopy>>>;
+  /** By viewer. */
+  readonly #pairs: LRUCache<string, { readonly byAuthor: Map<string, PairCopy> }>;
+  readonly #mostOfViewer: number;
+  /** Told by the copies; not these copies themselves, which a post that holds one would keep alive. */
+  readonly #owner = {};
 
   /** @param bytes of vectors that are kept of each of the entities */
   constructor(bytes: number) {
     const most = (entity: Entity, vectors: number): number =>
       Math.ceil(bytes / (ENTRY_BYTES + vectors * 8 * SLOTS[entity]));
     this.#single = Object.fromEntries(
-      SINGLE.map((entity) => [entity, new LRUCache({ max: most(entity, 1) })]),
-    ) as Record<Single, LRUCache<string, Copy<Vector>>>;
-    this.#pairs = new LRUCache({ max: most("user_author", 2) });
+      SINGLE.map((entity) => [entity, new LRUCache({ max: most(entity, 1), dispose: empty })]),
+    ) as Record<Single, LRUCache<string, FeatureCopy>>;
+    const mostPairs = most("user_author", 2);
+    this.#mostOfViewer = Math.ceil(mostPairs / LEAST_VIEWERS);
+    this.#pairs = new LRUCache({ maxSize: mostPairs });
   }
 
-  find(entity: Single, key: string): Copy<Vector> | undefined {
+  find(entity: Single, key: string): FeatureCopy | undefined {
     return this.#single[entity].peek(key);
   }
 
-  /** All are looked up before any is looked at: the processor then waits for many of them at once. */
-  findAll(entity: Single, keys: readonly string[]): (Copy<Vector> | undefined)[] {
-    const copies = this.#single[entity];
-    return keys.map((key) => copies.peek(key));
+  /**
+   * All are looked up before any is looked at: the processor then waits for many of them at once.
+   * @param inHand the posts themselves where the caller has them: each then remembers its copy and is not looked up again
+   */
+  findPosts(
+    postIds: readonly string[],
+    inHand?: readonly (VectorHolder | undefined)[],
+  ): (FeatureCopy | undefined)[] {
+    const copies = this.#single.post;
+    return postIds.map((postId, i) => {
+      const post = inHand?.[i];
+      const held = post?.vectorCell;
+      if (held !== undefined && this.#keeps(held)) return held;
+      const copy = copies.peek(postId);
+      if (post !== undefined) post.vectorCell = copy;
+      return copy;
+    });
   }
 
-  findPairs(keys: readonly string[]): (Copy<Between> | undefined)[] {
-    return keys.map((key) => this.#pairs.peek(key));
+  findPairs(userId: string, authorIds: readonly string[]): (PairCopy | undefined)[] {
+    const pairs = this.#pairs.peek(userId)?.byAuthor;
+    return authorIds.map((authorId) => pairs?.get(authorId));
+  }
+
+  /** @param pairs of one viewer with these authors: each then remembers the author's copy */
+  findAuthors(
+    authorIds: readonly string[],
+    pairs?: readonly (PairCopy | undefined)[],
+  ): (FeatureCopy | undefined)[] {
+    const copies = this.#single.author;
+    return authorIds.map((authorId, i) => {
+      const pair = pairs?.[i];
+      if (pair?.author !== undefined && this.#keeps(pair.author)) return pair.author;
+      const copy = copies.peek(authorId);
+      if (pair !== undefined) pair.author = copy;
+      return copy;
+    });
   }
 
   /** Keeps what was fetched, unless there is something newer. */
-  keep(entity: Single, key: string, value: Vector, fetchedMs: number): void {
-    keep(this.#single[entity], key, value, fetchedMs);
+  keep(entity: Single, key: string, vector: Vector, fetchedMs: number): void {
+    const copies = this.#single[entity];
+    const copy = copies.get(key);
+    if (copy === undefined) copies.set(key, new FeatureCopy(vector, fetchedMs, this.#owner));
+    else if (fetchedMs >= copy.fetchedMs) {
+      copy.vector = vector;
+      copy.fetchedMs = fetchedMs;
+    }
   }
 
-  keepPair(key: string, value: Between, fetchedMs: number): void {
-    keep(this.#pairs, key, value, fetchedMs);
+  keepPair(userId: string, authorId: string, between: Between, fetchedMs: number): void {
+    let byAuthor = this.#pairs.get(userId)?.byAuthor;
+    if (byAuthor === undefined || (byAuthor.size >= this.#mostOfViewer && !byAuthor.has(authorId)))
+      byAuthor = new Map<string, PairCopy>();
+    const copy = byAuthor.get(authorId);
+    if (copy === undefined) {
+      byAuthor.set(authorId, { between, fetchedMs, author: undefined });
+      // Another object, else the size that the cache counts for it would stay what it was.
+      this.#pairs.set(userId, { byAuthor }, { size: byAuthor.size });
+    } else if (fetchedMs >= copy.fetchedMs) {
+      copy.between = between;
+      copy.fetchedMs = fetchedMs;
+    }
+  }
+
+  /** Empties all copies, those that somebody holds too. */
+  clear(): void {
+    for (const entity of SINGLE) this.#single[entity].clear();
+    this.#pairs.clear();
+  }
+
+  /** Whether a cell is a copy of this cache that was not thrown out. */
+  #keeps(cell: VectorCell): cell is FeatureCopy {
+    return (cell as Partial<FeatureCopy>).owner === this.#owner;
   }
 }
 
-function keep<T>(cache: LRUCache<string, Copy<T>>, key: string, value: T, fetchedMs: number): void {
-  const copy = cache.get(key);
-  if (copy === undefined) cache.set(key, { value, fetchedMs });
-  else if (fetchedMs >= copy.fetchedMs) {
-    copy.value = value;
-    copy.fetchedMs = fetchedMs;
-  }
+/** What is thrown out is not to be kept alive by whoever still holds it. */
+function empty(copy: FeatureCopy): void {
+  copy.vector = undefined;
+  copy.fetchedMs = Number.NEGATIVE_INFINITY;
+  copy.owner = undefined;
 }

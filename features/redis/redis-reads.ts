@@ -1,12 +1,25 @@
 import type { RedisConnection } from "../../datasets/storage/redis.ts";
 import { RedisGroups } from "../../datasets/storage/redis-groups.ts";
-import { ENTITIES, type Entity, GLOBAL_KEY, pairKey, TOPICS_PER_POST } from "../entities.ts";
+import {
+  ENTITIES,
+  type Entity,
+  GLOBAL_KEY,
+  pairKey,
+  TOPICS_PER_POST,
+  type VectorHolder,
+} from "../entities.ts";
 import { eachFollow } from "../families/follow-list.ts";
 import { isCreated, POST } from "../families/post-content.ts";
 import { INTEREST_OFFSETS } from "../reader.ts";
 import { SLOTS } from "../registry.ts";
 import type { AuthorVectors, Between } from "../shared-reads.ts";
-import { type Copy, FeatureCopies, type Single, type Vector } from "./feature-copies.ts";
+import {
+  FeatureCopies,
+  type FeatureCopy,
+  type PairCopy,
+  type Single,
+  type Vector,
+} from "./feature-copies.ts";
 import { FeatureKeys } from "./feature-keys.ts";
 import { LoadedFeatures, READ_STATUSES, type ReadStatus } from "./loaded-features.ts";
 import { unpackValue } from "./packed-value.ts";
@@ -41,6 +54,8 @@ export interface FeatureLoad {
   readonly userId: string;
   readonly surface?: string;
   readonly postIds: readonly string[];
+  /** The posts themselves where they are at hand, in the same order: looked up once, each remembers where its vector is. */
+  readonly inHand?: readonly (VectorHolder | undefined)[];
   /** The posts' authors, in any order and number; those that are not known are left out. */
   readonly authorIds: readonly string[];
   /** Kinds of media that are asked about besides those of the posts. */
@@ -92,6 +107,7 @@ export class RedisFeatureReads {
 
   /** Drops all copies, those that are on their way too: what was removed from Redis is used no more. */
   forget(): void {
+    this.#copies.clear();
     this.#copies = new FeatureCopies(this.#cacheBytes);
   }
 
@@ -131,7 +147,7 @@ export class RedisFeatureReads {
   }
 
   #needFirst(request: FeatureLoad, loaded: LoadedFeatures, wanted: Wanted[]): void {
-    const { userId, surface, postIds } = request;
+    const { userId, surface, postIds, inHand } = request;
     const { entities } = this.#options;
     this.#need("global", GLOBAL_KEY, loaded, wanted);
     this.#need("user", userId, loaded, wanted);
@@ -146,7 +162,7 @@ export class RedisFeatureReads {
         if (loaded.meetsMedia(media))
           this.#need("user_media", pairKey(userId, String(media)), loaded, wanted);
     if (!entities.has("post")) return;
-    const copies = this.#copies.findAll("post", postIds);
+    const copies = this.#copies.findPosts(postIds, inHand);
     for (let i = 0; i < postIds.length; i++)
       loaded.posts.push(this.#take("post", postIds[i] as string, copies[i], loaded, wanted, i));
   }
@@ -169,13 +185,13 @@ export class RedisFeatureReads {
       ids.push(authorId);
       met.push(author);
     }
-    const copies = this.#copies.findAll("author", ids);
+    const between = pairs ? this.#copies.findPairs(userId, ids) : undefined;
+    const copies = this.#copies.findAuthors(ids, between);
     for (let i = 0; i < ids.length; i++) {
       const author = met[i] as AuthorVectors;
       author.author = this.#take("author", ids[i] as string, copies[i], loaded, wanted, -1, author);
     }
-    if (!pairs) return;
-    const between = this.#copies.findPairs(ids.map((authorId) => pairKey(userId, authorId)));
+    if (between === undefined) return;
     for (let i = 0; i < ids.length; i++)
       this.#takePair(ids[i] as string, met[i] as AuthorVectors, between[i], loaded, wanted);
   }
@@ -222,14 +238,14 @@ export class RedisFeatureReads {
   #take(
     entity: Single,
     key: string,
-    copy: Copy<Vector> | undefined,
+    copy: FeatureCopy | undefined,
     loaded: LoadedFeatures,
     wanted: Wanted[],
     post = -1,
     author?: AuthorVectors,
   ): Vector {
     if (copy !== undefined && this.#isFresh(copy, loaded))
-      loaded.fresh(entity, copy.value, copy.fetchedMs);
+      loaded.fresh(entity, copy.vector, copy.fetchedMs);
     else
       wanted.push({
         entity,
@@ -238,39 +254,40 @@ export class RedisFeatureReads {
         post,
         author,
         pair: undefined,
-        pairKey: undefined,
+        behind: undefined,
       });
-    return copy?.value;
+    return copy?.vector;
   }
 
   /** The same for both directions of a pair. */
   #takePair(
     authorId: string,
     author: AuthorVectors,
-    copy: Copy<Between> | undefined,
+    copy: PairCopy | undefined,
     loaded: LoadedFeatures,
     wanted: Wanted[],
   ): void {
     const { userId } = loaded;
     if (copy !== undefined && this.#isFresh(copy, loaded)) {
-      author.pair = copy.value;
-      loaded.fresh("user_author", copy.value.userAuthor, copy.fetchedMs);
-      loaded.fresh("user_author", copy.value.authorUser, copy.fetchedMs);
+      const { between, fetchedMs } = copy;
+      author.pair = between;
+      loaded.fresh("user_author", between.userAuthor, fetchedMs);
+      loaded.fresh("user_author", between.authorUser, fetchedMs);
       return;
     }
-    const pair = { userAuthor: copy?.value.userAuthor, authorUser: copy?.value.authorUser };
+    const pair = { ...(copy?.between ?? NOTHING_BETWEEN) };
     author.pair = pair;
     const key = pairKey(userId, authorId);
     const back = pairKey(authorId, userId);
     const entity = "user_author";
     const earlier = copy;
     wanted.push(
-      { entity, key, earlier, post: -1, author: undefined, pair, pairKey: undefined },
-      { entity, key: back, earlier, post: -1, author: undefined, pair, pairKey: key },
+      { entity, key, earlier, post: -1, author: undefined, pair, behind: undefined },
+      { entity, key: back, earlier, post: -1, author: undefined, pair, behind: authorId },
     );
   }
 
-  #isFresh({ fetchedMs }: Copy<unknown>, { nowMs }: LoadedFeatures): boolean {
+  #isFresh({ fetchedMs }: FeatureCopy | PairCopy, { nowMs }: LoadedFeatures): boolean {
     return nowMs - fetchedMs < this.#options.freshMs;
   }
 
@@ -295,7 +312,7 @@ export class RedisFeatureReads {
     loaded.degraded = true;
     const fetchedMs = earlier?.fetchedMs ?? loaded.nowMs;
     const usable = earlier !== undefined && loaded.nowMs - fetchedMs <= this.#options.staleMs;
-    putWanted(wanted, usable ? vectorOf(earlier.value, wanted) : undefined, loaded);
+    putWanted(wanted, usable ? vectorOf(earlier, wanted) : undefined, loaded);
     loaded.count(entity, usable ? "stale" : earlier ? "expired" : "missing", fetchedMs);
   }
 
@@ -322,15 +339,17 @@ function answered(
   loaded: LoadedFeatures,
   copies: FeatureCopies,
 ): void {
-  const { entity, key, pair } = wanted;
-  const { nowMs } = loaded;
+  const { entity, key, pair, behind } = wanted;
+  const { nowMs, userId } = loaded;
   const vector = value === null ? undefined : unpackValue(value, SLOTS[entity]);
   putWanted(wanted, vector, loaded);
   loaded.fresh(entity, vector, nowMs);
   if (entity !== "user_author") copies.keep(entity, key, vector, nowMs);
-  else if (wanted.pairKey !== undefined && before)
-    copies.keepPair(wanted.pairKey, pair as Between, nowMs);
+  else if (pair !== undefined && behind !== undefined && before)
+    copies.keepPair(userId, behind, pair, nowMs);
 }
+
+const NOTHING_BETWEEN: Between = { userAuthor: undefined, authorUser: undefined };
 
 const isAnswer = (value: Buffer | null | Error | undefined): value is Buffer | null =>
   value !== undefined && !(value instanceof Error);

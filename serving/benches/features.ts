@@ -8,13 +8,13 @@ import { open } from "lmdb";
 import { startRedis, startRedisCluster } from "../../datasets/storage/own-redis.ts";
 import { connectRedis, parseRedisUrl, type RedisConnection } from "../../datasets/storage/redis.ts";
 import { RoostError } from "../../errors.ts";
-import { ENTITIES } from "../../features/entities.ts";
+import { ENTITIES, type VectorHolder } from "../../features/entities.ts";
 import { LmdbFeatureStore } from "../../features/lmdb-store.ts";
 import type { MemoryState } from "../../features/memory-store.ts";
 import { readChampion } from "../../features/models/champion.ts";
 import { FeatureKeys } from "../../features/redis/feature-keys.ts";
 import { readEntities } from "../../features/redis/read-entities.ts";
-import { RedisFeatureReads } from "../../features/redis/redis-reads.ts";
+import { type FeatureLoad, RedisFeatureReads } from "../../features/redis/redis-reads.ts";
 import { RedisFeatureStore } from "../../features/redis/redis-store.ts";
 import { FAMILY_OF, type IdColumn } from "../../features/registry.ts";
 import type { FeatureStore } from "../../features/store.ts";
@@ -221,6 +221,17 @@ function sharingIds(cases: readonly Case[]): Case[] {
   }));
 }
 
+/** The same with posts in hand, the same objects in every request likewise. */
+function withPosts(cases: readonly Case[]): (Case & FeatureLoad)[] {
+  const posts = new Map<string, VectorHolder>();
+  const postOf = (id: string): VectorHolder => {
+    const post = posts.get(id) ?? { vectorCell: undefined };
+    posts.set(id, post);
+    return post;
+  };
+  return cases.map((request) => ({ ...request, inHand: request.postIds.map(postOf) }));
+}
+
 /** Ways to make the matrix of these columns, and the bare reads of what that looks at; keys and bytes in the mean of requests. */
 async function redisCalls(
   single: RedisConnection,
@@ -254,12 +265,16 @@ async function redisCalls(
     for (const value of await single.client.mgetBuffer(own)) bytes += value?.length ?? 0;
   }
   const groups = names.map((own) => grouped(many.client as Cluster, own));
-  const from =
-    (reads: () => RedisFeatureReads): Call =>
-    (i) => {
+  const from = (reads: () => RedisFeatureReads): Call => {
+    // Posts remember what one server has read.
+    const requests = withPosts(cases);
+    return (i) => {
       const taken = reads();
-      return async () => rows(await taken.load(cases[i] as Case), cases[i] as Case);
+      const request = requests[i] as Case & FeatureLoad;
+      return async () => rows(await taken.load(request), request);
     };
+  };
+  const loads = withPosts(cases);
   const calls: Record<string, Call> = {
     redis_cold: from(() => new RedisFeatureReads(single, Date.now, small)),
     redis_refetch: from(() => agedSingle),
@@ -269,7 +284,7 @@ async function redisCalls(
     cluster_refetch: from(() => agedMany),
     raw_cluster: (i) => () => pipelined(groups[i] as [Redis, string[]][]),
     cached: from(() => cached),
-    cached_load: (i) => async () => void (await cached.load(cases[i] as Case)),
+    cached_load: (i) => async () => void (await cached.load(loads[i] as FeatureLoad)),
   };
   return { calls, keys: names.flat().length / cases.length, bytes: bytes / cases.length };
 }

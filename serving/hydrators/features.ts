@@ -1,3 +1,4 @@
+import type { StoredPost } from "../../candidates/post-store.ts";
 import { idBucket } from "../../features/bundle.ts";
 import type { StateView } from "../../features/entities.ts";
 import { FeatureReader, ROWS_AT_ONCE } from "../../features/reader.ts";
@@ -57,8 +58,13 @@ export function stageFeatures(stage: ModelStage, state: FeatureSource): Hydrator
       if (state.load === undefined)
         return rows(query, table, signal, query.memo.reads(state, state.position), state.position);
       const { viewerId: userId, surface } = query;
-      const { postIds, authorIds } = table;
-      const load = { userId, ...(surface !== undefined && { surface }), postIds, authorIds };
+      const load = {
+        userId,
+        ...(surface !== undefined && { surface }),
+        postIds: table.postIds,
+        ...(table.inHand && { inHand: table.inHand as (StoredPost | undefined)[] }),
+        authorIds: table.authorIds,
+      };
       return query.memo
         .loaded(() => (state.load as NonNullable<typeof state.load>)(load), table.origin, position)
         .then((reads) => ({
