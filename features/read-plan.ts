@@ -13,14 +13,24 @@ export interface ReadStep {
   readonly direct: number;
 }
 
+/** Steps whose values can be kept: by whom, and in the order of these columns of a row. */
+export interface AloneSteps {
+  readonly steps: readonly ReadStep[];
+  readonly columns: Int32Array;
+}
+
 /** How the rows of chosen features are made. */
 export interface ReadPlan {
   /** Of families whose values depend on viewer and request alone: computed once a request. */
   readonly request: readonly ReadStep[];
-  /** On the request and the author alone: computed once per author of a request. */
-  readonly author: readonly ReadStep[];
+  /** On the author alone, whoever asks: computed once per author of a request, or kept. */
+  readonly author: AloneSteps;
+  /** On the request and the author: computed once per author of a request. */
+  readonly pair: readonly ReadStep[];
   /** On the request and the post's kind of media: computed once a kind. */
   readonly media: readonly ReadStep[];
+  /** On the post alone, whoever asks: computed once a row, or kept. */
+  readonly post: AloneSteps;
   readonly row: readonly ReadStep[];
   /** Entities that are looked at. */
   readonly reads: ReadonlySet<Entity>;
@@ -40,7 +50,9 @@ export function readPlan(features: readonly string[], ids: readonly IdColumn[]):
   const plan = {
     request: [] as ReadStep[],
     author: [] as ReadStep[],
+    pair: [] as ReadStep[],
     media: [] as ReadStep[],
+    post: [] as ReadStep[],
     row: [] as ReadStep[],
     reads: new Set<Entity>(),
     widest: 0,
@@ -53,13 +65,23 @@ export function readPlan(features: readonly string[], ids: readonly IdColumn[]):
   // A post's media and topics are the keys of these.
   if (ids.length > 0 || KEYED_BY_POST.some((entity) => plan.reads.has(entity)))
     plan.reads.add("post");
-  return plan;
+  return { ...plan, author: alone(plan.author), post: alone(plan.post) };
 }
 
-function turnOf(family: FeatureFamily): "request" | "author" | "media" | "row" {
+const alone = (steps: readonly ReadStep[]): AloneSteps => ({ steps, columns: columnsOf(steps) });
+
+/** Columns that the steps write, in their order. */
+export const columnsOf = (steps: readonly ReadStep[]): Int32Array =>
+  Int32Array.from(steps.flatMap(({ targets }) => [...targets]));
+
+function turnOf(family: FeatureFamily): "request" | "author" | "pair" | "media" | "post" | "row" {
   if (family.perRequest) return "request";
-  if (family.reads.every((entity) => OF_AUTHOR.has(entity))) return "author";
-  return family.reads.every((entity) => OF_MEDIA.has(entity)) ? "media" : "row";
+  const only = (entities: ReadonlySet<Entity>): boolean =>
+    family.reads.every((entity) => entities.has(entity));
+  if (only(AUTHOR_ALONE)) return "author";
+  if (only(OF_AUTHOR)) return "pair";
+  if (only(OF_MEDIA)) return "media";
+  return only(POST_ALONE) ? "post" : "row";
 }
 
 function stepOf(family: FeatureFamily, features: readonly string[]): ReadStep {
@@ -77,6 +99,8 @@ function stepOf(family: FeatureFamily, features: readonly string[]): ReadStep {
   return { read, at: OFFSETS.get(family) as number, wanted, targets, direct };
 }
 
+const AUTHOR_ALONE: ReadonlySet<Entity> = new Set(["global", "author"]);
+const POST_ALONE: ReadonlySet<Entity> = new Set(["global", "post"]);
 /** Entities whose state is the same for every post of an author in one request. */
 const OF_AUTHOR: ReadonlySet<Entity> = new Set([
   "global",

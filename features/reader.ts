@@ -1,18 +1,17 @@
 import { hash32 } from "../datasets/random.ts";
 import { type Entity, GLOBAL_KEY, pairKey, type StateView, TOPICS_PER_POST } from "./entities.ts";
-import { userElsewhere } from "./families/elsewhere.ts";
-import { followList } from "./families/follow-list.ts";
-import { emptyPriors, loadPriors } from "./families/global.ts";
+import { loadPriors } from "./families/global.ts";
 import { isCreated, POST } from "./families/post-content.ts";
-import { authorTopics, topicShares } from "./families/topic-shares.ts";
-import { viewerTopics } from "./families/viewer-topics.ts";
-import type { FeatureFamily, RowContext, TopicCell } from "./family.ts";
-import { type ReadPlan, type ReadStep, readPlan } from "./read-plan.ts";
-import { type IdColumn, OFFSETS } from "./registry.ts";
+import type { TopicCell } from "./family.ts";
+import type { KeptRows } from "./kept-rows.ts";
+import { columnsOf, type ReadPlan, type ReadStep, readPlan } from "./read-plan.ts";
+import type { IdColumn } from "./registry.ts";
+import { INTEREST_OFFSETS } from "./row-context.ts";
 import { type AuthorVectors, SharedReads } from "./shared-reads.ts";
 import { INTEREST } from "./signals.ts";
-import { touch } from "./touch.ts";
-import type { InterestOffsets, ViewerInterests } from "./viewer-interests.ts";
+import { StepRunner } from "./step-runner.ts";
+import { touch, touchRows } from "./touch.ts";
+import type { ViewerInterests } from "./viewer-interests.ts";
 
 /** Who asks, when and where. */
 export interface FeatureRequest {
@@ -31,18 +30,23 @@ export class FeatureReader {
   readonly #plan: ReadPlan;
   /** Columns of the features that depend on the kind of media. */
   readonly #mediaColumns: Int32Array;
+  /** Whether rows look at posts beside what depends on them alone. */
+  readonly #looksAtPosts: boolean;
   readonly #reads: ReadonlySet<Entity>;
   readonly #readsTopics: boolean;
   readonly #readsPairs: boolean;
   readonly #embedsAuthor: boolean;
-  readonly #scratch: Float32Array;
+  readonly #steps: StepRunner;
   readonly #requestRow: Float32Array;
-  readonly #context: RowContext = emptyContext();
   readonly #authorHash = new Map<string, number>();
   readonly #surfaceHash = new Map<string, number>();
   /** What the request has met so far; `#authors` maps to places in `#authorRows`, which are used again. */
   readonly #authors = new Map<string, number>();
   readonly #authorRows: AuthorRow[] = [];
+  /** Of a block of rows: where each row's author is, and what will be read. */
+  readonly #places = new Int32Array(ROWS_AT_ONCE);
+  readonly #met: (Float64Array | undefined)[] = [];
+  readonly #metRows: Float32Array[] = [];
   readonly #topics = new Map<number, TopicCell>();
   /** By kind of media, `UNKNOWN_MEDIA` for posts of which nothing is known. */
   readonly #media = new Map<number, Float32Array>();
@@ -64,8 +68,10 @@ export class FeatureReader {
     this.#readsTopics = OF_TOPICS.some((entity) => this.#reads.has(entity));
     this.#readsPairs = this.#reads.has("user_author");
     this.#embedsAuthor = ids.includes("author");
-    this.#scratch = new Float32Array(this.#plan.widest);
-    this.#mediaColumns = Int32Array.from(this.#plan.media.flatMap(({ targets }) => [...targets]));
+    this.#steps = new StepRunner(this.#plan.widest);
+    this.#mediaColumns = columnsOf(this.#plan.media);
+    this.#looksAtPosts =
+      ids.length + this.#plan.row.length + this.#plan.media.length > 0 || this.#readsTopics;
   }
 
   /**
@@ -73,7 +79,7 @@ export class FeatureReader {
    * @param shared what other readers of the same request have read of the same view
    */
   begin(view: StateView, request: FeatureRequest, shared?: SharedReads): void {
-    const context = this.#context;
+    const { context } = this.#steps;
     this.#view = view;
     if (shared === undefined) this.#own.clear();
     this.#shared = shared ?? this.#own;
@@ -96,11 +102,11 @@ export class FeatureReader {
     this.#authors.clear();
     this.#topics.clear();
     this.#media.clear();
-    for (const step of this.#plan.request) this.#run(step, this.#requestRow, 0);
+    for (const step of this.#plan.request) this.#steps.run(step, this.#requestRow, 0);
   }
 
   #interests(): ViewerInterests | undefined {
-    const context = this.#context;
+    const { context } = this.#steps;
     return this.#shared.interests((interests) =>
       interests.load(
         this.#view as StateView,
@@ -129,7 +135,10 @@ export class FeatureReader {
     this.rowOf(post, authorId, matrix, idMatrix, row);
   }
 
-  /** The same for rows from `from` to before `to`: sooner than one by one where posts are many. */
+  /**
+   * The same for rows from `from` to before `to`: sooner than one by one where posts are many.
+   * @param kept by row, where somebody keeps what is made of posts: those values are of `kept`'s moment, not the request's
+   */
   rows(
     posts: readonly (Float64Array | undefined)[],
     authorIds: readonly (string | undefined)[],
@@ -137,13 +146,34 @@ export class FeatureReader {
     idMatrix: Uint32Array,
     from: number,
     to: number,
+    kept: readonly (KeptRows | undefined)[] = NOTHING_KEPT,
   ): void {
     for (let begin = from; begin < to; begin += ROWS_AT_ONCE) {
       const end = Math.min(to, begin + ROWS_AT_ONCE);
-      touch(posts, begin, end);
+      this.#forgetMet();
+      for (let row = begin; row < end; row++) {
+        const values = kept[row]?.find(this.#plan.post);
+        if (values !== undefined) this.#metRows.push(values);
+        if (values === undefined || this.#looksAtPosts) this.#met.push(posts[row]);
+        this.#places[row - begin] = this.#placeOf(authorIds[row]);
+      }
+      touch(this.#met);
+      touchRows(this.#metRows);
       for (let row = begin; row < end; row++)
-        this.rowOf(posts[row], authorIds[row], matrix, idMatrix, row);
+        this.#row(
+          posts[row],
+          this.#places[row - begin] as number,
+          matrix,
+          idMatrix,
+          row,
+          kept[row],
+        );
     }
+  }
+
+  #forgetMet(): void {
+    this.#met.length = 0;
+    this.#metRows.length = 0;
   }
 
   /** The same for a post whose vector is at hand; undefined when nothing is known of it. */
@@ -154,46 +184,69 @@ export class FeatureReader {
     idMatrix: Uint32Array,
     row: number,
   ): void {
+    this.#forgetMet();
+    this.#row(post, this.#placeOf(authorId), matrix, idMatrix, row, undefined);
+  }
+
+  #row(
+    post: Float64Array | undefined,
+    place: number,
+    matrix: Float32Array,
+    idMatrix: Uint32Array,
+    row: number,
+    kept: KeptRows | undefined,
+  ): void {
     const start = row * this.features.length;
-    const author = this.#loadAuthor(authorId);
+    const author = this.#loadAuthor(place);
     matrix.set(author.values, start);
     this.#loadPost(post);
     this.#copyMedia(matrix, start);
+    this.#steps.runAlone(this.#plan.post, matrix, start, kept);
     const steps = this.#plan.row;
-    for (let s = 0; s < steps.length; s++) this.#run(steps[s] as ReadStep, matrix, start);
+    for (let s = 0; s < steps.length; s++) this.#steps.run(steps[s] as ReadStep, matrix, start);
     for (let k = 0; k < this.ids.length; k++)
       idMatrix[row * this.ids.length + k] = this.#id(this.ids[k] as IdColumn, author);
   }
 
-  /** The request's and this author's values as a row; the author's vector is put into the context. */
-  #loadAuthor(authorId: string | undefined): AuthorRow {
-    const context = this.#context;
+  /** The author's place in `#authorRows`; what will be read of one that was not met before is noted. */
+  #placeOf(authorId: string | undefined): number {
     const key = authorId ?? NO_AUTHOR;
-    const known = this.#authors.get(key);
-    context.authorKnown = authorId !== undefined;
-    if (known !== undefined) {
-      const row = this.#authorRows[known] as AuthorRow;
-      context.author = row.author;
-      return row;
-    }
+    const met = this.#authors.get(key);
+    if (met !== undefined) return met;
     const place = this.#authors.size;
     this.#authors.set(key, place);
     let row = this.#authorRows[place];
     if (row === undefined) {
-      row = { author: undefined, hash: 0, values: new Float32Array(this.features.length) };
+      row = { ...NO_ROW, values: new Float32Array(this.features.length) };
       this.#authorRows.push(row);
     }
     const vectors = authorId === undefined ? UNKNOWN_AUTHOR : this.#authorVectors(authorId);
+    row.id = authorId;
+    row.vectors = vectors;
+    row.made = false;
+    const values = vectors.kept?.find(this.#plan.author);
+    if (values === undefined) this.#met.push(vectors.author);
+    else this.#metRows.push(values);
+    if (vectors.pair !== undefined) this.#met.push(vectors.pair.userAuthor);
+    return place;
+  }
+
+  /** The request's and this author's values as a row; the author's vector is put into the context. */
+  #loadAuthor(place: number): AuthorRow {
+    const { context } = this.#steps;
+    const row = this.#authorRows[place] as AuthorRow;
+    const { id, vectors } = row;
+    context.authorKnown = id !== undefined;
     context.author = vectors.author;
+    if (row.made) return row;
     context.userAuthor = vectors.pair?.userAuthor;
     context.authorUser = vectors.pair?.authorUser;
-    row.author = context.author;
     row.hash =
-      this.#embedsAuthor && authorId !== undefined
-        ? remembered(this.#authorHash, "author", authorId)
-        : 0;
+      this.#embedsAuthor && id !== undefined ? remembered(this.#authorHash, "author", id) : 0;
     row.values.set(this.#requestRow);
-    for (const step of this.#plan.author) this.#run(step, row.values, 0);
+    this.#steps.runAlone(this.#plan.author, row.values, 0, vectors.kept);
+    for (const step of this.#plan.pair) this.#steps.run(step, row.values, 0);
+    row.made = true;
     return row;
   }
 
@@ -201,7 +254,7 @@ export class FeatureReader {
     const view = this.#view as StateView;
     let held = this.#shared.authors.get(authorId);
     if (held === undefined) {
-      held = { author: view.get("author", authorId), pair: undefined };
+      held = { author: view.get("author", authorId), pair: undefined, kept: undefined };
       this.#shared.authors.set(authorId, held);
     }
     if (this.#readsPairs)
@@ -213,10 +266,10 @@ export class FeatureReader {
   }
 
   #loadPost(post: Float64Array | undefined): void {
-    const context = this.#context;
+    const { context } = this.#steps;
     context.post = post;
     context.topicCount = 0;
-    if (!isCreated(post) || !this.#readsTopics) return;
+    if (!this.#readsTopics || !isCreated(post)) return;
     for (let i = 0; i < TOPICS_PER_POST; i++) {
       const topic = post[POST.topics + 2 * i] as number;
       if (topic === 0) break;
@@ -229,7 +282,7 @@ export class FeatureReader {
   /** Writes the values that depend on the loaded post's kind of media. */
   #copyMedia(matrix: Float32Array, start: number): void {
     if (this.#mediaColumns.length === 0) return;
-    const { post } = this.#context;
+    const { post } = this.#steps.context;
     const media = isCreated(post) ? (post[POST.media] as number) : UNKNOWN_MEDIA;
     const values = this.#media.get(media) ?? this.#loadMedia(media);
     for (let i = 0; i < this.#mediaColumns.length; i++) {
@@ -239,13 +292,13 @@ export class FeatureReader {
   }
 
   #loadMedia(media: number): Float32Array {
-    const context = this.#context;
+    const { context } = this.#steps;
     context.userMedia =
       media === UNKNOWN_MEDIA
         ? undefined
         : (this.#view as StateView).get("user_media", pairKey(this.#userId, String(media)));
     const values = new Float32Array(this.features.length);
-    for (const step of this.#plan.media) this.#run(step, values, 0);
+    for (const step of this.#plan.media) this.#steps.run(step, values, 0);
     this.#media.set(media, values);
     return values;
   }
@@ -261,7 +314,7 @@ export class FeatureReader {
       userState: this.#reads.has("user_topic")
         ? view.get("user_topic", pairKey(this.#userId, key))
         : undefined,
-      number: this.#context.interests?.find(topic) ?? -1,
+      number: this.#steps.context.interests?.find(topic) ?? -1,
       values: undefined,
       userValues: undefined,
     };
@@ -269,19 +322,8 @@ export class FeatureReader {
     return cell;
   }
 
-  #run(step: ReadStep, target: Float32Array, start: number): void {
-    if (step.direct >= 0) {
-      step.read(this.#context, step.at, target, start + step.direct);
-      return;
-    }
-    step.read(this.#context, step.at, this.#scratch, 0);
-    const { wanted, targets } = step;
-    for (let i = 0; i < targets.length; i++)
-      target[start + (targets[i] as number)] = this.#scratch[wanted[i] as number] as number;
-  }
-
   #id(column: IdColumn, author: AuthorRow): number {
-    const post = this.#context.post;
+    const post = this.#steps.context.post;
     switch (column) {
       case "author":
         return author.hash;
@@ -292,9 +334,9 @@ export class FeatureReader {
       case "media":
         return isCreated(post) ? 1 + (post[POST.media] as number) : 0;
       case "surface":
-        return this.#context.surface === undefined
+        return this.#steps.context.surface === undefined
           ? 0
-          : remembered(this.#surfaceHash, "surface", this.#context.surface);
+          : remembered(this.#surfaceHash, "surface", this.#steps.context.surface);
     }
   }
 }
@@ -305,15 +347,21 @@ const UNKNOWN_MEDIA = -1;
 /** Stands for an unknown author; no id is empty. */
 const NO_AUTHOR = "";
 
-const UNKNOWN_AUTHOR: AuthorVectors = { author: undefined, pair: undefined };
+const UNKNOWN_AUTHOR: AuthorVectors = { author: undefined, pair: undefined, kept: undefined };
+const NOTHING_KEPT: readonly KeptRows[] = [];
 
 interface AuthorRow {
-  author: Float64Array | undefined;
+  id: string | undefined;
+  vectors: AuthorVectors;
+  /** Whether hash and values are this author's. */
+  made: boolean;
   /** The id's hash where a model embeds it, else 0. */
   hash: number;
   /** Request and author features in their places [d]; the others hold nothing of use. */
   readonly values: Float32Array;
 }
+
+const NO_ROW = { id: undefined, vectors: UNKNOWN_AUTHOR, made: false, hash: 0 };
 
 /** Entities that a row reads through the post's topics. */
 const OF_TOPICS = ["topic", "user_topic", "user_follows"] as const;
@@ -326,45 +374,4 @@ function remembered(hashes: Map<string, number>, kind: string, id: string): numb
   const hash = hash32(0, kind, id) || 1;
   hashes.set(id, hash);
   return hash;
-}
-
-const offsetOf = (family: FeatureFamily): number => OFFSETS.get(family) as number;
-export const INTEREST_OFFSETS: InterestOffsets = {
-  topicShares: offsetOf(topicShares),
-  authorTopics: offsetOf(authorTopics),
-  followList: offsetOf(followList),
-  viewerTopics: offsetOf(viewerTopics),
-};
-
-const NO_TOPIC: TopicCell = {
-  topic: 0,
-  state: undefined,
-  userState: undefined,
-  number: -1,
-  values: undefined,
-  userValues: undefined,
-};
-
-function emptyContext(): RowContext {
-  return {
-    nowMs: 0,
-    surface: undefined,
-    global: undefined,
-    priors: emptyPriors(),
-    user: undefined,
-    surfaceState: undefined,
-    userSurface: undefined,
-    authorKnown: false,
-    author: undefined,
-    post: undefined,
-    userAuthor: undefined,
-    authorUser: undefined,
-    userMedia: undefined,
-    topicCount: 0,
-    topicWeight: new Float64Array(TOPICS_PER_POST),
-    topics: new Array(TOPICS_PER_POST).fill(NO_TOPIC),
-    interests: undefined,
-    authorTopicsAt: INTEREST_OFFSETS.authorTopics,
-    userElsewhereAt: offsetOf(userElsewhere),
-  };
 }

@@ -1,3 +1,4 @@
+import type { KeptRows } from "./kept-rows.ts";
 import { ViewerInterests } from "./viewer-interests.ts";
 
 /**
@@ -33,6 +34,8 @@ export interface AuthorVectors {
   author: Float64Array | undefined;
   /** Undefined until somebody asks for it. */
   pair: Between | undefined;
+  /** What is kept of the author's features, where somebody keeps them. */
+  kept: KeptRows | undefined;
 }
 
 /** The viewer's state towards an author, and the author's towards the viewer. */

@@ -9,8 +9,9 @@ import {
 } from "./families/recent-engagements.ts";
 import { AUTHOR_TOPICS, authorTopics } from "./families/topic-shares.ts";
 import { LANGUAGES, USER } from "./families/user-profile.ts";
-import { FeatureReader, INTEREST_OFFSETS } from "./reader.ts";
+import { FeatureReader } from "./reader.ts";
 import { OFFSETS, SLOTS } from "./registry.ts";
+import { INTEREST_OFFSETS } from "./row-context.ts";
 import { INTEREST } from "./signals.ts";
 import {
   MEDIA_KINDS,

@@ -1,5 +1,6 @@
 import { LRUCache } from "lru-cache";
 import { ENTITIES, type Entity, type VectorCell, type VectorHolder } from "../entities.ts";
+import { KeptRows } from "../kept-rows.ts";
 import { SLOTS } from "../registry.ts";
 import type { Between } from "../shared-reads.ts";
 
@@ -9,13 +10,32 @@ export type Vector = Float64Array | undefined;
 export class FeatureCopy implements VectorCell {
   vector: Vector;
   fetchedMs: number;
+  /** The moment of the request that it was fetched for, NaN for one without. */
+  asOfMs: number;
+  #kept: KeptRows | undefined;
   /** Whose copy it is; undefined when it was thrown out. */
   owner: object | undefined;
 
-  constructor(vector: Vector, fetchedMs: number, owner: object) {
+  constructor(vector: Vector, fetchedMs: number, asOfMs: number, owner: object) {
     this.vector = vector;
     this.fetchedMs = fetchedMs;
+    this.asOfMs = asOfMs;
     this.owner = owner;
+  }
+
+  replace(vector: Vector, fetchedMs: number, asOfMs: number): void {
+    this.vector = vector;
+    this.fetchedMs = fetchedMs;
+    this.asOfMs = asOfMs;
+    this.#kept = undefined;
+  }
+
+  /** For a request of this moment: what is made of the vector is of the moment it was fetched for, less than `mostMs` ago. */
+  keptFor(nowMs: number, mostMs: number): KeptRows | undefined {
+    const late = nowMs - this.asOfMs;
+    if (!(late >= 0 && late < mostMs)) return undefined;
+    this.#kept ??= new KeptRows(this.asOfMs);
+    return this.#kept;
   }
 }
 
@@ -35,6 +55,8 @@ const SINGLE = ENTITIES.filter((entity) => entity !== "user_author");
 const LEAST_VIEWERS = 8;
 /** What an entry costs beside its numbers. */
 const ENTRY_BYTES = 200;
+/** Some forty features for each of two stages. */
+const KEPT_BYTES = 500;
 
 /**
  * Copies of feature state in this process, the least recently fetched of each entity leaving first; pairs leave with all
@@ -50,8 +72,10 @@ export class FeatureCopies {
 
   /** @param bytes of vectors that are kept of each of the entities */
   constructor(bytes: number) {
-    const most = (entity: Entity, vectors: number): number =>
-      Math.ceil(bytes / (ENTRY_BYTES + vectors * 8 * SLOTS[entity]));
+    const most = (entity: Entity, vectors: number): number => {
+      const kept = entity === "post" || entity === "author" ? KEPT_BYTES : 0;
+      return Math.ceil(bytes / (ENTRY_BYTES + kept + vectors * 8 * SLOTS[entity]));
+    };
     this.#single = Object.fromEntries(
       SINGLE.map((entity) => [entity, new LRUCache({ max: most(entity, 1), dispose: empty })]),
     ) as Record<Single, LRUCache<string, FeatureCopy>>;
@@ -104,14 +128,12 @@ export class FeatureCopies {
   }
 
   /** Keeps what was fetched, unless there is something newer. */
-  keep(entity: Single, key: string, vector: Vector, fetchedMs: number): void {
+  keep(entity: Single, key: string, vector: Vector, fetchedMs: number, asOfMs = Number.NaN): void {
     const copies = this.#single[entity];
     const copy = copies.get(key);
-    if (copy === undefined) copies.set(key, new FeatureCopy(vector, fetchedMs, this.#owner));
-    else if (fetchedMs >= copy.fetchedMs) {
-      copy.vector = vector;
-      copy.fetchedMs = fetchedMs;
-    }
+    if (copy === undefined)
+      copies.set(key, new FeatureCopy(vector, fetchedMs, asOfMs, this.#owner));
+    else if (fetchedMs >= copy.fetchedMs) copy.replace(vector, fetchedMs, asOfMs);
   }
 
   keepPair(userId: string, authorId: string, between: Between, fetchedMs: number): void {
@@ -143,7 +165,6 @@ export class FeatureCopies {
 
 /** What is thrown out is not to be kept alive by whoever still holds it. */
 function empty(copy: FeatureCopy): void {
-  copy.vector = undefined;
-  copy.fetchedMs = Number.NEGATIVE_INFINITY;
+  copy.replace(undefined, Number.NEGATIVE_INFINITY, Number.NaN);
   copy.owner = undefined;
 }

@@ -1,4 +1,5 @@
 import { ENTITIES, type Entity, pairKey, type StateView } from "../entities.ts";
+import type { KeptRows } from "../kept-rows.ts";
 import type { AuthorVectors } from "../shared-reads.ts";
 
 /**
@@ -11,7 +12,10 @@ export type ReadStatus = (typeof READ_STATUSES)[number];
 
 /** The state that one request reads: it does not change while models run one after another. */
 export class LoadedFeatures implements StateView {
+  /** When it was loaded, by the clock that the age of copies is told by. */
   readonly nowMs: number;
+  /** The request's moment, NaN where it has none. */
+  readonly asOfMs: number;
   readonly userId: string;
   readonly counts: Readonly<Record<Entity, Record<ReadStatus, number>>> = byEntity(() => ({
     present: 0,
@@ -25,6 +29,8 @@ export class LoadedFeatures implements StateView {
   degraded = false;
   /** Of the posts that were asked about, in their order. */
   readonly posts: (Float64Array | undefined)[] = [];
+  /** By post: what is kept of its features, where its vector counts as fresh and was here before. */
+  readonly kept: (KeptRows | undefined)[] = [];
   /** Authors that were asked about, and what there is between them and the viewer. */
   readonly authors = new Map<string, AuthorVectors>();
   readonly #postIds: readonly string[];
@@ -35,9 +41,13 @@ export class LoadedFeatures implements StateView {
   readonly #topics = new Set<number>();
   readonly #media = new Set<number>();
 
-  constructor(userId: string, postIds: readonly string[], nowMs: number) {
-    this.userId = userId;
-    this.#postIds = postIds;
+  constructor(
+    request: { readonly userId: string; readonly postIds: readonly string[]; nowMs?: number },
+    nowMs: number,
+  ) {
+    this.userId = request.userId;
+    this.#postIds = request.postIds;
+    this.asOfMs = request.nowMs ?? Number.NaN;
     this.nowMs = nowMs;
   }
 

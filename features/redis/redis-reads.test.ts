@@ -13,7 +13,9 @@ import type { StateView } from "../entities.ts";
 import { MemoryState } from "../memory-store.ts";
 import { FeatureReader } from "../reader.ts";
 import { FEATURE_NAMES, ID_COLUMNS } from "../registry.ts";
+import { SharedReads } from "../shared-reads.ts";
 import { smallWorld } from "../small-world.fixture.ts";
+import { LoadedFeatures } from "./loaded-features.ts";
 import { readEntities } from "./read-entities.ts";
 import { type FeatureLoad, RedisFeatureReads } from "./redis-reads.ts";
 import { RedisFeatureStore } from "./redis-store.ts";
@@ -57,6 +59,7 @@ describe.skipIf(REDIS_MISSING)("reading features of Redis (needs redis-server)",
       const rnd = random(8, "reads");
       let now = 0;
       const entities = readEntities(features, ids);
+      const reader = new FeatureReader(features, ids);
       const reads = new RedisFeatureReads(at, () => now, { entities, cacheBytes: 20_000 });
       const posts = new Map<string, string>();
       let compared = 0;
@@ -75,7 +78,13 @@ describe.skipIf(REDIS_MISSING)("reading features of Redis (needs redis-server)",
         const request = requestAt(batch.at(-1) as Event, [...posts], rnd.below(13));
         const loaded = await reads.load(request);
         expect(loaded.degraded).toBe(false);
-        expect(rows(loaded, request, features, ids)).toEqual(rows(state, request, features, ids));
+        const expected = bits(rows(state, request, features, ids));
+        expect(bits(rows(loaded, request, features, ids))).toBe(expected);
+        // From copies, and from what was kept with them.
+        for (let time = 0; time < 2; time++)
+          expect(bits(rows(await reads.load(request), request, features, ids, reader))).toBe(
+            expected,
+          );
         compared++;
       }
       expect(compared).toBeGreaterThan(10);
@@ -107,6 +116,41 @@ describe.skipIf(REDIS_MISSING)("reading features of Redis (needs redis-server)",
     expect(first.get("post", "7")?.[0]).toBe(1);
     expect(third.oldestMs).toBe(0);
     expect(reads.counts.post).toEqual({ present: 3, missing: 3, stale: 0, expired: 0 });
+  });
+
+  test("while copies are fresh, what is made of a post or an author alone is of the moment they were fetched for", async () => {
+    const at = space();
+    const store = await RedisFeatureStore.open({ connection: at, token: 1, now: () => 5 });
+    const events = smallWorld(51, { impressions: 100 });
+    await store.transaction(1, (state) => {
+      for (const event of events) applyEvent(state, event);
+    });
+    let now = 10_000;
+    // The reader that keeps rows is the same in all requests.
+    const features = ["post.age_hours", "author.account_age_days", "user_author.hours_since_seen"];
+    const reader = new FeatureReader(features, []);
+    const reads = new RedisFeatureReads(at, () => now, { entities: readEntities(features, []) });
+    const posts = events.flatMap((e) =>
+      e.type === "post_created" ? [[e.post_id, e.author_id]] : [],
+    );
+    const request = requestAt(events.at(-1) as Event, posts as [string, string][], 2);
+    const at0 = rows(await reads.load(request), request, features, [], reader);
+    now += 999;
+    const soon = { ...request, nowMs: request.nowMs + 999 };
+    const [first, second] = [await reads.load(soon), await reads.load(soon)];
+    const made = rows(first, soon, features, [], reader);
+    expect(rows(second, soon, features, [], reader)).toEqual(made);
+    for (let i = 0; i < made.length; i++) if (i % 3 < 2) expect(made[i]).toBe(at0[i]);
+    expect(made.some((value, i) => i % 3 === 2 && value !== at0[i] && !Number.isNaN(value))).toBe(
+      true,
+    );
+    // A request of another time gets none of it, though copies are fresh.
+    const later = { ...request, nowMs: request.nowMs + 3_600_000 };
+    const anHour = rows(await reads.load(later), later, features, [], reader);
+    expect(anHour[0]).toBeCloseTo((at0[0] as number) + 1, 4);
+    now += 1;
+    const again = rows(await reads.load(soon), soon, features, [], reader);
+    expect(again[0]).toBeGreaterThan(at0[0] as number);
   });
 
   test("after forgetting no copy is used, nor one that was on its way then", async () => {
@@ -209,18 +253,22 @@ function requestAt(
   };
 }
 
+/** The matrix, then the hashes of ids. */
 function rows(
   view: StateView,
   request: ReturnType<typeof requestAt>,
   features: readonly string[],
   ids: readonly (typeof ID_COLUMNS)[number][],
-): string {
+  reader = new FeatureReader(features, ids),
+): Float64Array {
   const { postIds, authorOf } = request;
-  const reader = new FeatureReader(features, ids);
   const matrix = new Float32Array(postIds.length * features.length);
   const hashes = new Uint32Array(postIds.length * ids.length);
-  reader.begin(view, { userId: request.userId, nowMs: request.nowMs, surface: "home" });
-  for (let row = 0; row < postIds.length; row++)
-    reader.row(postIds[row] as string, authorOf[row], matrix, hashes, row);
-  return `${Buffer.from(matrix.buffer).toString("base64")} ${hashes.join(",")}`;
+  const loaded = view instanceof LoadedFeatures ? view : undefined;
+  reader.begin(view, request, loaded && new SharedReads(loaded.authors));
+  const posts = loaded?.posts ?? postIds.map((id) => view.get("post", id));
+  reader.rows(posts, authorOf, matrix, hashes, 0, postIds.length, loaded?.kept);
+  return Float64Array.of(...matrix, ...hashes);
 }
+
+const bits = (values: Float64Array): string => Buffer.from(values.buffer).toString("base64");

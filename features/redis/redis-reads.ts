@@ -10,8 +10,9 @@ import {
 } from "../entities.ts";
 import { eachFollow } from "../families/follow-list.ts";
 import { isCreated, POST } from "../families/post-content.ts";
-import { INTEREST_OFFSETS } from "../reader.ts";
+import type { KeptRows } from "../kept-rows.ts";
 import { SLOTS } from "../registry.ts";
+import { INTEREST_OFFSETS } from "../row-context.ts";
 import type { AuthorVectors, Between } from "../shared-reads.ts";
 import {
   FeatureCopies,
@@ -44,14 +45,16 @@ const FRESH_MS = 1_000;
 const STALE_MS = 60_000;
 /** Some twenty times what a healthy Redis takes, and a small part of a request's deadline. */
 const TIMEOUT_MS = 100;
-/** Some 19,000 posts or 24,000 pairs, both ways; twelve entities of this. */
-const CACHE_BYTES = 16_000_000;
+/** Some 18,000 posts or 36,000 pairs, both ways; twelve entities of this. */
+const CACHE_BYTES = 24_000_000;
 /** A second attempt finds a slot that moved or a node that was promoted; more would outlast the request. */
 const ATTEMPTS = 2;
 
 /** Who asks, and about what. */
 export interface FeatureLoad {
   readonly userId: string;
+  /** The moment that ages and decays are told by, epoch ms: with it, what is made of fresh copies is kept with them. */
+  readonly nowMs?: number;
   readonly surface?: string;
   readonly postIds: readonly string[];
   /** The posts themselves where they are at hand, in the same order: looked up once, each remembers where its vector is. */
@@ -118,7 +121,7 @@ export class RedisFeatureReads {
 
   /** What a `FeatureReader` looks at for these candidates. Never fails: see `degraded` of what it gives. */
   async load(request: FeatureLoad): Promise<LoadedFeatures> {
-    const loaded = new LoadedFeatures(request.userId, request.postIds, this.#now());
+    const loaded = new LoadedFeatures(request, this.#now());
     const first: Wanted[] = [];
     const authors: Wanted[] = this.#groups.shared ? first : [];
     const second: Wanted[] = [];
@@ -163,8 +166,10 @@ export class RedisFeatureReads {
           this.#need("user_media", pairKey(userId, String(media)), loaded, wanted);
     if (!entities.has("post")) return;
     const copies = this.#copies.findPosts(postIds, inHand);
-    for (let i = 0; i < postIds.length; i++)
+    for (let i = 0; i < postIds.length; i++) {
       loaded.posts.push(this.#take("post", postIds[i] as string, copies[i], loaded, wanted, i));
+      loaded.kept.push(this.#keptOf(copies[i], loaded));
+    }
   }
 
   /** Authors that the request has not met, and with `pairs` what there is between them and the viewer. */
@@ -180,7 +185,7 @@ export class RedisFeatureReads {
     for (let i = 0; i < authorIds.length; i++) {
       const authorId = authorIds[i] as string;
       if (authors.has(authorId)) continue;
-      const author = { author: undefined, pair: undefined };
+      const author = { author: undefined, pair: undefined, kept: undefined };
       authors.set(authorId, author);
       ids.push(authorId);
       met.push(author);
@@ -190,6 +195,7 @@ export class RedisFeatureReads {
     for (let i = 0; i < ids.length; i++) {
       const author = met[i] as AuthorVectors;
       author.author = this.#take("author", ids[i] as string, copies[i], loaded, wanted, -1, author);
+      author.kept = this.#keptOf(copies[i], loaded);
     }
     if (between === undefined) return;
     for (let i = 0; i < ids.length; i++)
@@ -257,6 +263,13 @@ export class RedisFeatureReads {
         behind: undefined,
       });
     return copy?.vector;
+  }
+
+  /** Of a fresh copy; what is fetched now may not be asked for again. */
+  #keptOf(copy: FeatureCopy | undefined, loaded: LoadedFeatures): KeptRows | undefined {
+    return copy !== undefined && this.#isFresh(copy, loaded)
+      ? copy.keptFor(loaded.asOfMs, this.#options.freshMs)
+      : undefined;
   }
 
   /** The same for both directions of a pair. */
@@ -340,11 +353,11 @@ function answered(
   copies: FeatureCopies,
 ): void {
   const { entity, key, pair, behind } = wanted;
-  const { nowMs, userId } = loaded;
+  const { nowMs, asOfMs, userId } = loaded;
   const vector = value === null ? undefined : unpackValue(value, SLOTS[entity]);
   putWanted(wanted, vector, loaded);
   loaded.fresh(entity, vector, nowMs);
-  if (entity !== "user_author") copies.keep(entity, key, vector, nowMs);
+  if (entity !== "user_author") copies.keep(entity, key, vector, nowMs, asOfMs);
   else if (pair !== undefined && behind !== undefined && before)
     copies.keepPair(userId, behind, pair, nowMs);
 }

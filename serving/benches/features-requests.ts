@@ -85,7 +85,7 @@ export function rowsOf({ features, ids }: Columns) {
     const loaded = view instanceof LoadedFeatures ? view : undefined;
     reader.begin(view, request, loaded && new SharedReads(loaded.authors));
     const posts = loaded?.posts ?? request.postIds.map((id) => view.get("post", id));
-    reader.rows(posts, request.authorOf, matrix, hashes, 0, request.postIds.length);
+    reader.rows(posts, request.authorOf, matrix, hashes, 0, request.postIds.length, loaded?.kept);
     return matrix;
   };
 }

@@ -249,7 +249,7 @@ async function redisCalls(
   const agedSingle = new RedisFeatureReads(single, later, options);
   const agedMany = new RedisFeatureReads(many, later, options);
   // Made anew for each request, so large as one needs.
-  const small = { ...options, cacheBytes: 600_000 };
+  const small = { ...options, cacheBytes: 1_000_000 };
   const cached = new RedisFeatureReads(single, () => 0, { ...options, cacheBytes: 64_000_000 });
   const rows = rowsOf(columns);
   const keys = new FeatureKeys(single.target.prefix);

@@ -118,6 +118,7 @@ test("state that lies elsewhere is fetched for the candidates, and gives the sam
         get: (entity, key) => (entity === "post" ? undefined : state.get(entity, key)),
         degraded,
         posts: candidates.postIds.map((id) => state.get("post", id)),
+        kept: [],
         authors: new Map(),
       };
     },
@@ -128,7 +129,12 @@ test("state that lies elsewhere is fetched for the candidates, and gives the sam
   expect(fetched.columns?.log_position).toEqual(new Float64Array(table.n).fill(7));
   expect(fetched.failed).toBeUndefined();
   expect(asked).toEqual([
-    { userId: expect.any(String), postIds: table.postIds, authorIds: table.authorIds },
+    {
+      userId: expect.any(String),
+      nowMs: expect.any(Number),
+      postIds: table.postIds,
+      authorIds: table.authorIds,
+    },
   ]);
   const { made: partly } = await hydrated(elsewhere(true));
   expect(partly.matrices).toEqual(here.matrices);

@@ -1,6 +1,7 @@
 import type { StoredPost } from "../../candidates/post-store.ts";
 import { idBucket } from "../../features/bundle.ts";
 import type { StateView } from "../../features/entities.ts";
+import type { KeptRows } from "../../features/kept-rows.ts";
 import { FeatureReader, ROWS_AT_ONCE } from "../../features/reader.ts";
 import type { FeatureLoad } from "../../features/redis/redis-reads.ts";
 import type { IdColumn } from "../../features/registry.ts";
@@ -57,9 +58,10 @@ export function stageFeatures(stage: ModelStage, state: FeatureSource): Hydrator
       const { position = 0 } = state;
       if (state.load === undefined)
         return rows(query, table, signal, query.memo.reads(state, state.position), state.position);
-      const { viewerId: userId, surface } = query;
+      const { viewerId: userId, nowMs, surface } = query;
       const load = {
         userId,
+        nowMs,
         ...(surface !== undefined && { surface }),
         postIds: table.postIds,
         ...(table.inHand && { inHand: table.inHand as (StoredPost | undefined)[] }),
@@ -78,7 +80,7 @@ export function stageFeatures(stage: ModelStage, state: FeatureSource): Hydrator
     query: HomeQuery,
     table: CandidateTable,
     signal: AbortSignal,
-    { view, shared, posts }: Reads,
+    { view, shared, posts, kept }: Reads,
     position: number | undefined,
   ): Hydrated {
     const model = query.models[stage] as ServedModel;
@@ -90,6 +92,7 @@ export function stageFeatures(stage: ModelStage, state: FeatureSource): Hydrator
     const { viewerId: userId, nowMs, surface } = query;
     reader.begin(view, { userId, nowMs, ...(surface !== undefined && { surface }) }, shared);
     const vectors = new Array<Float64Array | undefined>(table.n);
+    const keptOf = kept.length > 0 ? new Array<KeptRows | undefined>(table.n) : undefined;
     for (let from = 0; from < table.n; from += ROWS_AT_ONCE) {
       const to = Math.min(table.n, from + ROWS_AT_ONCE);
       for (let row = from; row < to; row++) {
@@ -100,8 +103,9 @@ export function stageFeatures(stage: ModelStage, state: FeatureSource): Hydrator
           posts[origin] = post;
         }
         vectors[row] = post ?? undefined;
+        if (keptOf !== undefined) keptOf[row] = kept[origin];
       }
-      reader.rows(vectors, table.authorIds, features, hashes, from, to);
+      reader.rows(vectors, table.authorIds, features, hashes, from, to, keptOf);
       for (let k = 0; k < ids.length; k++) {
         const size = (ids[k] as { buckets: number }).buckets;
         for (let i = from * ids.length + k; i < to * ids.length; i += ids.length)

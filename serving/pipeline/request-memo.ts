@@ -1,4 +1,5 @@
 import type { Entity, StateView } from "../../features/entities.ts";
+import type { KeptRows } from "../../features/kept-rows.ts";
 import { type AuthorVectors, SharedReads } from "../../features/shared-reads.ts";
 
 /** What one request has read of the feature store, for its later stages: the store is too large for the processor's cache. */
@@ -27,6 +28,7 @@ export class RequestMemo {
       const reads = newReads(position, state, new SharedReads(state.authors));
       state.posts.forEach((vector, i) => {
         reads.posts[origins[i] as number] = vector ?? null;
+        reads.kept[origins[i] as number] = state.kept[i];
       });
       return { ...reads, degraded: state.degraded };
     });
@@ -40,6 +42,8 @@ export interface LoadedState extends StateView {
   readonly degraded: boolean;
   /** Of the posts that were asked about, in their order. */
   readonly posts: readonly (Float64Array | undefined)[];
+  /** What is kept of their features. */
+  readonly kept: readonly (KeptRows | undefined)[];
   /** Authors that were asked about. */
   readonly authors: Map<string, AuthorVectors>;
 }
@@ -55,6 +59,8 @@ export interface Reads {
   readonly shared: SharedReads;
   /** By the candidate's place in the record: its post's vector, null = none is kept; holes are not read yet. */
   readonly posts: (Float64Array | null | undefined)[];
+  /** Likewise: what is kept of the post's features. */
+  readonly kept: (KeptRows | undefined)[];
 }
 
 const newReads = (position: number, view: StateView, shared = new SharedReads()): Reads => ({
@@ -62,6 +68,7 @@ const newReads = (position: number, view: StateView, shared = new SharedReads())
   view,
   shared,
   posts: [],
+  kept: [],
 });
 
 /** A store whose authors are looked up once: those that the viewer follows are also the candidates'. */
