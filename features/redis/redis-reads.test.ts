@@ -12,10 +12,11 @@ import { applyEvent } from "../engine.ts";
 import type { StateView } from "../entities.ts";
 import { MemoryState } from "../memory-store.ts";
 import { FeatureReader } from "../reader.ts";
-import { FEATURE_NAMES, ID_COLUMNS } from "../registry.ts";
+import { FEATURE_NAMES, ID_COLUMNS, SLOTS } from "../registry.ts";
 import { SharedReads } from "../shared-reads.ts";
 import { smallWorld } from "../small-world.fixture.ts";
 import { LoadedFeatures } from "./loaded-features.ts";
+import { packValue } from "./packed-value.ts";
 import { readEntities } from "./read-entities.ts";
 import { type FeatureLoad, RedisFeatureReads } from "./redis-reads.ts";
 import { RedisFeatureStore } from "./redis-store.ts";
@@ -153,6 +154,27 @@ describe.skipIf(REDIS_MISSING)("reading features of Redis (needs redis-server)",
     expect(again[0]).toBeGreaterThan(at0[0] as number);
   });
 
+  test("a clock that is set back makes no copy fresh for longer", async () => {
+    const at = space();
+    const store = await RedisFeatureStore.open({ connection: at, token: 1, now: () => 5 });
+    const put = (position: number, value: number) =>
+      store.transaction(position, (state) => state.edit("post", "7").fill(value));
+    await put(1, 1);
+    let now = 3_600_000;
+    const reads = new RedisFeatureReads(at, () => now);
+    const load = async () =>
+      (await reads.load({ userId: "1", postIds: ["7"], authorIds: [] })).get("post", "7")?.[0];
+    expect(await load()).toBe(1);
+    await put(2, 2);
+    now = 10_000;
+    expect(await load()).toBe(2);
+    await put(3, 3);
+    now += 999;
+    expect(await load()).toBe(2);
+    now += 1;
+    expect(await load()).toBe(3);
+  });
+
   test("after forgetting no copy is used, nor one that was on its way then", async () => {
     const at = space();
     const store = await RedisFeatureStore.open({ connection: at, token: 1, now: () => 5 });
@@ -234,6 +256,54 @@ describe.skipIf(REDIS_MISSING)("reading features of Redis (needs redis-server)",
     await back();
     expect((await reads.load(request)).degraded).toBe(false);
   });
+});
+
+describe("a pair of which one half is not answered", () => {
+  /** A Redis of which commands for so many keys fail. */
+  function failing(keyCount: () => number): RedisConnection {
+    const pipeline = () => {
+      const asked: string[][] = [];
+      return {
+        mgetBuffer: (keys: string[]) => asked.push(keys),
+        exec: async () =>
+          asked.map((keys) =>
+            keys.length === keyCount()
+              ? [new Error("refused"), null]
+              : [null, keys.map((key) => (key.includes("|") ? FOLLOWS : null))],
+          ),
+      };
+    };
+    const target = { prefix: "", nodes: [] };
+    return { client: { pipeline }, target, close: async () => {} } as unknown as RedisConnection;
+  }
+  const header = { token: 1, position: 1, timeMs: 1 };
+  const FOLLOWS = packValue(new Float64Array(SLOTS.user_author).fill(1), header);
+  // Behind the 87 authors themselves, the 85th pair's halves are the last and the first of two commands.
+  const authorIds = Array.from({ length: 87 }, (_, i) => String(2 + i));
+  const request = { userId: "1", postIds: [], authorIds };
+
+  const entities = new Set(["user_author"] as const);
+  test.each([
+    [5, true, false],
+    [256, false, true],
+  ])(
+    "with the %i keys of a command: the other half is used, and both are asked for again",
+    async (failed, own, back) => {
+      let keyCount = failed;
+      const redis = failing(() => keyCount);
+      const reads = new RedisFeatureReads(redis, () => 10_000, { entities });
+      const loaded = await reads.load(request);
+      expect(loaded.degraded).toBe(true);
+      expect(loaded.get("user_author", "1|86") !== undefined).toBe(own);
+      expect(loaded.get("user_author", "86|1") !== undefined).toBe(back);
+      keyCount = 0;
+      const again = await reads.load(request);
+      expect(again.degraded).toBe(false);
+      expect(again.counts.user_author).toEqual({ present: 174, missing: 0, stale: 0, expired: 0 });
+      expect(again.get("user_author", "1|86") && again.get("user_author", "86|1")).toBeDefined();
+      expect(again.oldestMs).toBe(0);
+    },
+  );
 });
 
 /** The request of some viewer for all posts, at the moment of an event. */

@@ -301,7 +301,8 @@ export class RedisFeatureReads {
   }
 
   #isFresh({ fetchedMs }: FeatureCopy | PairCopy, { nowMs }: LoadedFeatures): boolean {
-    return nowMs - fetchedMs < this.#options.freshMs;
+    // Of a moment that is still to come where the clock was set back.
+    return Math.abs(nowMs - fetchedMs) < this.#options.freshMs;
   }
 
   /** False when there was no answer in time. */
@@ -324,7 +325,8 @@ export class RedisFeatureReads {
     const { entity, earlier } = wanted;
     loaded.degraded = true;
     const fetchedMs = earlier?.fetchedMs ?? loaded.nowMs;
-    const usable = earlier !== undefined && loaded.nowMs - fetchedMs <= this.#options.staleMs;
+    const ageMs = Math.abs(loaded.nowMs - fetchedMs);
+    const usable = earlier !== undefined && ageMs <= this.#options.staleMs;
     putWanted(wanted, usable ? vectorOf(earlier, wanted) : undefined, loaded);
     loaded.count(entity, usable ? "stale" : earlier ? "expired" : "missing", fetchedMs);
   }
