@@ -27,8 +27,9 @@ import { grouped, memory, pipelined } from "./redis-floors.ts";
  * Feature hydration of one request: 500 posts, their authors and both pairs with each become the heavy ranker's matrix, the
  * columns of posts, authors and pairs, and with "all" every column, which looks at topics, media and the viewer's follows too.
  * From Redis with nothing at hand ("cold") and with copies that are too old ("refetch"), against the bare reads of the same
- * keys in one round; from copies that are fresh ("cached"); from LMDB; and from a state in memory, which is what making the
- * matrix takes by itself. All take turns, in blocks of viewers. The servers are started here and keep nothing on disk.
+ * keys in one round; from copies that are fresh, with what an earlier request of the same moment made of posts and authors
+ * alone ("cached") and without ("cached_unkept"); from LMDB; and from a state in memory, which is what making the matrix takes
+ * by itself. All take turns, in blocks of viewers. The servers are started here and keep nothing on disk.
  */
 /** Calls of one kind in a row. */
 const BLOCK = 20;
@@ -222,7 +223,7 @@ function sharingIds(cases: readonly Case[]): Case[] {
 }
 
 /** The same with posts in hand, the same objects in every request likewise. */
-function withPosts(cases: readonly Case[]): (Case & FeatureLoad)[] {
+function withPosts(cases: readonly Case[]): (Case & Required<Pick<FeatureLoad, "inHand">>)[] {
   const posts = new Map<string, VectorHolder>();
   const postOf = (id: string): VectorHolder => {
     const post = posts.get(id) ?? { vectorCell: undefined };
@@ -265,13 +266,15 @@ async function redisCalls(
     for (const value of await single.client.mgetBuffer(own)) bytes += value?.length ?? 0;
   }
   const groups = names.map((own) => grouped(many.client as Cluster, own));
-  const from = (reads: () => RedisFeatureReads): Call => {
+  const from = (reads: () => RedisFeatureReads, keeps = true): Call => {
     // Posts remember what one server has read.
-    const requests = withPosts(cases);
+    const loads = withPosts(cases).map(({ nowMs, ...load }) => ({
+      ...load,
+      ...(keeps && { nowMs }),
+    }));
     return (i) => {
       const taken = reads();
-      const request = requests[i] as Case & FeatureLoad;
-      return async () => rows(await taken.load(request), request);
+      return async () => rows(await taken.load(loads[i] as FeatureLoad), cases[i] as Case);
     };
   };
   const loads = withPosts(cases);
@@ -284,6 +287,7 @@ async function redisCalls(
     cluster_refetch: from(() => agedMany),
     raw_cluster: (i) => () => pipelined(groups[i] as [Redis, string[]][]),
     cached: from(() => cached),
+    cached_unkept: from(() => cached, false),
     cached_load: (i) => async () => void (await cached.load(loads[i] as FeatureLoad)),
   };
   return { calls, keys: names.flat().length / cases.length, bytes: bytes / cases.length };
