@@ -1,18 +1,41 @@
 import { beforeEach, expect, test } from "vitest";
+import { EventSchema } from "../datasets/events.ts";
 import { applyEvent } from "./engine.ts";
+import type { Entity } from "./entities.ts";
+import { POST } from "./families/post-content.ts";
 import { KeptRows } from "./kept-rows.ts";
 import { MemoryState } from "./memory-store.ts";
+import { readPlan } from "./read-plan.ts";
 import { FeatureReader } from "./reader.ts";
-import { FEATURE_NAMES, ID_COLUMNS } from "./registry.ts";
+import { FEATURE_NAMES, ID_COLUMNS, SLOTS } from "./registry.ts";
+import { emptyContext } from "./row-context.ts";
 import { type AuthorVectors, SharedReads } from "./shared-reads.ts";
 import { SMALL_WORLD_START_MS, smallWorld } from "./small-world.fixture.ts";
 
 const state = new MemoryState();
 for (const event of smallWorld(3)) applyEvent(state, event);
+for (const [post_id, author_id] of [
+  ["1003", "2"],
+  ["1017", "9"],
+] as const)
+  for (const head of ["video_view", "long_view"])
+    applyEvent(
+      state,
+      EventSchema.parse({
+        type: "engagement",
+        time_ms: SMALL_WORLD_START_MS + 3 * 86_400_000,
+        user_id: "5",
+        post_id,
+        author_id,
+        head,
+        surface: "elsewhere",
+      }),
+    );
 const NOW = SMALL_WORLD_START_MS + 4 * 86_400_000;
 const POSTS = ["1003", "1017", "1040", "no post"];
 const AUTHORS = ["2", "9", "2", "no author"];
-const ALONE = /^(author|post)\./;
+/** What depends on the post or the author alone. */
+const ALONE = /^(author|post)(_elsewhere)?\./;
 
 let kept: { posts: KeptRows[]; authors: Map<string, KeptRows> };
 beforeEach(() => {
@@ -68,6 +91,48 @@ test.each([
     expect(columns(rows, names, (name) => !ALONE.test(name))).toEqual(
       columns(now, names, (name) => !ALONE.test(name)),
     );
+  }
+});
+
+test("what was kept is taken, not made again", () => {
+  const reader = new FeatureReader(FEATURE_NAMES, []);
+  const made = rowsAt(NOW, reader, true);
+  const age = FEATURE_NAMES.indexOf("post.age_hours");
+  // What the vectors say by now is not looked at.
+  const post = state.edit("post", POSTS[0] as string);
+  const created = post[POST.created] as number;
+  post[POST.created] = created - 3_600_000;
+  try {
+    expect(rowsAt(NOW, reader, true)).toEqual(made);
+    expect(rowsAt(NOW, reader, false)[age]).toBeCloseTo((made[age] as number) + 1, 3);
+  } finally {
+    post[POST.created] = created;
+  }
+});
+
+test("families of posts alone and of authors alone look at nothing else of a request", () => {
+  const plan = readPlan(FEATURE_NAMES, []);
+  const vector = (entity: Entity) => new Float64Array(SLOTS[entity]).fill(1e12);
+  for (const entity of ["post", "author"] as const) {
+    expect(plan[entity].steps.length).toBeGreaterThan(2);
+    const looked = new Set<PropertyKey>();
+    const known = {
+      ...emptyContext(),
+      nowMs: 1e12 + 1,
+      global: vector("global"),
+      [entity]: vector(entity),
+    };
+    const context = new Proxy(known, {
+      get: (target, name) => {
+        looked.add(name);
+        return Reflect.get(target, name);
+      },
+    });
+    for (const { read, at } of plan[entity].steps) read(context, at, new Float32Array(64), 0);
+    expect(
+      [...looked].filter((name) => !["nowMs", "global", "priors", entity].includes(String(name))),
+    ).toEqual([]);
+    expect(looked).toContain(entity);
   }
 });
 

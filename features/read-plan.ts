@@ -13,7 +13,7 @@ export interface ReadStep {
   readonly direct: number;
 }
 
-/** Steps whose values can be kept: by whom, and in the order of these columns of a row. */
+/** Steps of one plan whose values can be kept under this object, in the order of these columns of a row. */
 export interface AloneSteps {
   readonly steps: readonly ReadStep[];
   readonly columns: Int32Array;

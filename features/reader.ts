@@ -99,6 +99,9 @@ export class FeatureReader {
         ? view.get("user_surface", pairKey(request.userId, surface))
         : undefined;
     context.interests = this.#reads.has("user_follows") ? this.#interests() : undefined;
+    // Nothing of the viewer before is held.
+    for (let place = 0; place < this.#authors.size; place++)
+      (this.#authorRows[place] as AuthorRow).vectors = UNKNOWN_AUTHOR;
     this.#authors.clear();
     this.#topics.clear();
     this.#media.clear();
@@ -150,7 +153,6 @@ export class FeatureReader {
   ): void {
     for (let begin = from; begin < to; begin += ROWS_AT_ONCE) {
       const end = Math.min(to, begin + ROWS_AT_ONCE);
-      this.#forgetMet();
       for (let row = begin; row < end; row++) {
         const values = kept[row]?.find(this.#plan.post);
         if (values !== undefined) this.#metRows.push(values);
@@ -184,8 +186,8 @@ export class FeatureReader {
     idMatrix: Uint32Array,
     row: number,
   ): void {
-    this.#forgetMet();
     this.#row(post, this.#placeOf(authorId), matrix, idMatrix, row, undefined);
+    this.#forgetMet();
   }
 
   #row(
@@ -217,7 +219,14 @@ export class FeatureReader {
     this.#authors.set(key, place);
     let row = this.#authorRows[place];
     if (row === undefined) {
-      row = { ...NO_ROW, values: new Float32Array(this.features.length) };
+      // Written out: of an object that was spread the processor finds `values` by way of another.
+      row = {
+        id: undefined,
+        vectors: UNKNOWN_AUTHOR,
+        made: false,
+        hash: 0,
+        values: new Float32Array(this.features.length),
+      };
       this.#authorRows.push(row);
     }
     const vectors = authorId === undefined ? UNKNOWN_AUTHOR : this.#authorVectors(authorId);
@@ -360,8 +369,6 @@ interface AuthorRow {
   /** Request and author features in their places [d]; the others hold nothing of use. */
   readonly values: Float32Array;
 }
-
-const NO_ROW = { id: undefined, vectors: UNKNOWN_AUTHOR, made: false, hash: 0 };
 
 /** Entities that a row reads through the post's topics. */
 const OF_TOPICS = ["topic", "user_topic", "user_follows"] as const;

@@ -31,6 +31,7 @@ export class StepRunner {
     kept: KeptRows | undefined,
   ): void {
     const { steps, columns } = alone;
+    if (columns.length === 0) return;
     const known = kept?.find(alone);
     if (known !== undefined) {
       for (let i = 0; i < columns.length; i++)

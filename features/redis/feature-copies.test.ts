@@ -21,16 +21,6 @@ test("an answer that was overtaken by a later one does not take its place", () =
   expect(copies.findPairs("1", ["2"])).toMatchObject([{ between: between(2), fetchedMs: 20 }]);
 });
 
-test("after the clock was set back, what is fetched then takes the place of what was kept before", () => {
-  const copies = new FeatureCopies(1_000_000);
-  copies.keep("post", "7", vector(1), 3_600_000);
-  copies.keepPair("1", "2", between(1), 3_600_000);
-  copies.keep("post", "7", vector(2), 20);
-  copies.keepPair("1", "2", between(2), 20);
-  expect(copies.find("post", "7")).toMatchObject({ vector: vector(2), fetchedMs: 20 });
-  expect(copies.findPairs("1", ["2"])).toMatchObject([{ between: between(2), fetchedMs: 20 }]);
-});
-
 test("what was fetched longest ago leaves first, whoever was found in between", () => {
   // Room for one copy of each entity, at least.
   const copies = new FeatureCopies(1);

@@ -12,9 +12,9 @@ export class FeatureCopy implements VectorCell {
   fetchedMs: number;
   /** The moment of the request that it was fetched for, NaN for one without. */
   asOfMs: number;
-  #kept: KeptRows | undefined;
   /** Whose copy it is; undefined when it was thrown out. */
   owner: object | undefined;
+  #kept: KeptRows | undefined;
 
   constructor(vector: Vector, fetchedMs: number, asOfMs: number, owner: object) {
     this.vector = vector;
@@ -55,10 +55,8 @@ const SINGLE = ENTITIES.filter((entity) => entity !== "user_author");
 const LEAST_VIEWERS = 8;
 /** What an entry costs beside its numbers. */
 const ENTRY_BYTES = 200;
-/** No answer is waited for as long: what seems to be this much newer was kept before the clock was set back. */
-const MOST_OVERTAKEN_MS = 10_000;
-/** Some forty features for each of two stages. */
-const KEPT_BYTES = 500;
+/** Measured of forty features for each of two stages, with what is around them. */
+const KEPT_BYTES = 1_000;
 
 /**
  * Copies of feature state in this process, the least recently fetched of each entity leaving first; pairs leave with all
@@ -135,7 +133,7 @@ export class FeatureCopies {
     const copy = copies.get(key);
     if (copy === undefined)
       copies.set(key, new FeatureCopy(vector, fetchedMs, asOfMs, this.#owner));
-    else if (!isOvertaken(fetchedMs, copy)) copy.replace(vector, fetchedMs, asOfMs);
+    else if (fetchedMs >= copy.fetchedMs) copy.replace(vector, fetchedMs, asOfMs);
   }
 
   keepPair(userId: string, authorId: string, between: Between, fetchedMs: number): void {
@@ -147,7 +145,7 @@ export class FeatureCopies {
       byAuthor.set(authorId, { between, fetchedMs, author: undefined });
       // Another object, else the size that the cache counts for it would stay what it was.
       this.#pairs.set(userId, { byAuthor }, { size: byAuthor.size });
-    } else if (!isOvertaken(fetchedMs, copy)) {
+    } else if (fetchedMs >= copy.fetchedMs) {
       copy.between = between;
       copy.fetchedMs = fetchedMs;
     }
@@ -164,10 +162,6 @@ export class FeatureCopies {
     return (cell as Partial<FeatureCopy>).owner === this.#owner;
   }
 }
-
-/** Whether what was fetched then is older than what there is by now. */
-const isOvertaken = (fetchedMs: number, there: { readonly fetchedMs: number }): boolean =>
-  fetchedMs < there.fetchedMs && there.fetchedMs - fetchedMs < MOST_OVERTAKEN_MS;
 
 /** What is thrown out is not to be kept alive by whoever still holds it. */
 function empty(copy: FeatureCopy): void {

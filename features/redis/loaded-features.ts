@@ -12,7 +12,7 @@ export type ReadStatus = (typeof READ_STATUSES)[number];
 
 /** The state that one request reads: it does not change while models run one after another. */
 export class LoadedFeatures implements StateView {
-  /** When it was loaded, by the clock that the age of copies is told by. */
+  /** When it was loaded, in milliseconds of the clock that the age of copies is told by. */
   readonly nowMs: number;
   /** The request's moment, NaN where it has none. */
   readonly asOfMs: number;
@@ -95,6 +95,12 @@ export class LoadedFeatures implements StateView {
   /** Puts a vector of another entity than posts, authors and pairs. */
   put(entity: Entity, key: string, vector: Float64Array | undefined): void {
     this.#vectors[entity].set(key, vector);
+  }
+
+  /** Nothing is kept of this request, nor taken from what is. */
+  keepNothing(): void {
+    this.kept.length = 0;
+    for (const author of this.authors.values()) author.kept = undefined;
   }
 
   /** Notes that a vector is used which Redis gave at `fetchedMs` and which is fresh. */

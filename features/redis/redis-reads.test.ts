@@ -9,12 +9,13 @@ import {
   startRedis,
 } from "../../datasets/storage/redis-server.fixture.ts";
 import { applyEvent } from "../engine.ts";
-import type { StateView } from "../entities.ts";
+import { ENTITIES, type Entity, type StateView, type VectorHolder } from "../entities.ts";
 import { MemoryState } from "../memory-store.ts";
 import { FeatureReader } from "../reader.ts";
 import { FEATURE_NAMES, ID_COLUMNS, SLOTS } from "../registry.ts";
 import { SharedReads } from "../shared-reads.ts";
 import { smallWorld } from "../small-world.fixture.ts";
+import { FeatureKeys } from "./feature-keys.ts";
 import { LoadedFeatures } from "./loaded-features.ts";
 import { packValue } from "./packed-value.ts";
 import { readEntities } from "./read-entities.ts";
@@ -146,33 +147,14 @@ describe.skipIf(REDIS_MISSING)("reading features of Redis (needs redis-server)",
       true,
     );
     // A request of another time gets none of it, though copies are fresh.
-    const later = { ...request, nowMs: request.nowMs + 3_600_000 };
-    const anHour = rows(await reads.load(later), later, features, [], reader);
-    expect(anHour[0]).toBeCloseTo((at0[0] as number) + 1, 4);
+    for (const hours of [1, -1]) {
+      const other = { ...request, nowMs: request.nowMs + hours * 3_600_000 };
+      const its = rows(await reads.load(other), other, features, [], reader);
+      expect(its[0]).toBeCloseTo((at0[0] as number) + hours, 4);
+    }
     now += 1;
     const again = rows(await reads.load(soon), soon, features, [], reader);
     expect(again[0]).toBeGreaterThan(at0[0] as number);
-  });
-
-  test("a clock that is set back makes no copy fresh for longer", async () => {
-    const at = space();
-    const store = await RedisFeatureStore.open({ connection: at, token: 1, now: () => 5 });
-    const put = (position: number, value: number) =>
-      store.transaction(position, (state) => state.edit("post", "7").fill(value));
-    await put(1, 1);
-    let now = 3_600_000;
-    const reads = new RedisFeatureReads(at, () => now);
-    const load = async () =>
-      (await reads.load({ userId: "1", postIds: ["7"], authorIds: [] })).get("post", "7")?.[0];
-    expect(await load()).toBe(1);
-    await put(2, 2);
-    now = 10_000;
-    expect(await load()).toBe(2);
-    await put(3, 3);
-    now += 999;
-    expect(await load()).toBe(2);
-    now += 1;
-    expect(await load()).toBe(3);
   });
 
   test("after forgetting no copy is used, nor one that was on its way then", async () => {
@@ -180,11 +162,16 @@ describe.skipIf(REDIS_MISSING)("reading features of Redis (needs redis-server)",
     const store = await RedisFeatureStore.open({ connection: at, token: 1, now: () => 5 });
     await store.transaction(1, (state) => state.edit("post", "7").fill(1));
     const reads = new RedisFeatureReads(at, () => 10_000);
-    const load = () => reads.load({ userId: "1", postIds: ["7"], authorIds: ["3"] });
+    const post: VectorHolder = {};
+    const load = () =>
+      reads.load({ userId: "1", postIds: ["7"], inHand: [post], authorIds: ["3"] });
     await load();
+    await load();
+    expect(post.vectorCell?.vector?.[0]).toBe(1);
     const onItsWay = reads.load({ userId: "1", postIds: ["8", "7"], authorIds: [] });
     await store.transaction(2, (state) => state.delete("post", "7"));
     reads.forget();
+    expect(post.vectorCell?.vector).toBeUndefined();
     await onItsWay;
     expect((await load()).get("post", "7")).toBeUndefined();
     expect((await load()).counts.post).toEqual({ present: 0, missing: 1, stale: 0, expired: 0 });
@@ -258,39 +245,50 @@ describe.skipIf(REDIS_MISSING)("reading features of Redis (needs redis-server)",
   });
 });
 
-describe("a pair of which one half is not answered", () => {
-  /** A Redis of which commands for so many keys fail. */
-  function failing(keyCount: () => number): RedisConnection {
+describe("a Redis that answers in part", () => {
+  const header = { token: 1, position: 1, timeMs: 1 };
+  const keys = new FeatureKeys("");
+  const ONES = packedOnes();
+
+  function packedOnes(): Map<Entity, Buffer> {
+    return new Map(
+      ENTITIES.map((entity) => [
+        entity,
+        packValue(new Float64Array(SLOTS[entity]).fill(1), header),
+      ]),
+    );
+  }
+
+  /** All vectors are ones. Which commands of a request fail cannot be chosen on a real Redis. */
+  function failing(fails: (keys: readonly string[]) => boolean): RedisConnection {
     const pipeline = () => {
       const asked: string[][] = [];
       return {
-        mgetBuffer: (keys: string[]) => asked.push(keys),
+        mgetBuffer: (of: string[]) => asked.push(of),
         exec: async () =>
-          asked.map((keys) =>
-            keys.length === keyCount()
+          asked.map((of) =>
+            fails(of)
               ? [new Error("refused"), null]
-              : [null, keys.map((key) => (key.includes("|") ? FOLLOWS : null))],
+              : [null, of.map((key) => ONES.get(keys.entityOf(key)))],
           ),
       };
     };
     const target = { prefix: "", nodes: [] };
     return { client: { pipeline }, target, close: async () => {} } as unknown as RedisConnection;
   }
-  const header = { token: 1, position: 1, timeMs: 1 };
-  const FOLLOWS = packValue(new Float64Array(SLOTS.user_author).fill(1), header);
-  // Behind the 87 authors themselves, the 85th pair's halves are the last and the first of two commands.
-  const authorIds = Array.from({ length: 87 }, (_, i) => String(2 + i));
-  const request = { userId: "1", postIds: [], authorIds };
 
-  const entities = new Set(["user_author"] as const);
   test.each([
     [5, true, false],
     [256, false, true],
   ])(
-    "with the %i keys of a command: the other half is used, and both are asked for again",
+    "without the %i keys of a command: half a pair is used, and both halves are asked for again",
     async (failed, own, back) => {
       let keyCount = failed;
-      const redis = failing(() => keyCount);
+      // Behind the 87 authors themselves, the 85th pair's halves are the last and the first of two commands.
+      const authorIds = Array.from({ length: 87 }, (_, i) => String(2 + i));
+      const request = { userId: "1", postIds: [], authorIds };
+      const redis = failing((of) => of.length === keyCount);
+      const entities = new Set(["user_author"] as const);
       const reads = new RedisFeatureReads(redis, () => 10_000, { entities });
       const loaded = await reads.load(request);
       expect(loaded.degraded).toBe(true);
@@ -304,6 +302,54 @@ describe("a pair of which one half is not answered", () => {
       expect(again.oldestMs).toBe(0);
     },
   );
+
+  test("what is made while everybody's counts are missing is for nobody else", async () => {
+    let fails = false;
+    let now = 10_000;
+    const redis = failing((of) => fails && of.some((key) => keys.entityOf(key) === "global"));
+    const features = ["author.click_rate_50d"];
+    const reader = new FeatureReader(features, []);
+    const entities = readEntities(features, []);
+    const reads = new RedisFeatureReads(redis, () => now, { entities, staleMs: 1_000 });
+    const request = {
+      userId: "1",
+      nowMs: 5_000,
+      postIds: ["7"],
+      authorIds: ["3"],
+      authorOf: ["3"],
+    };
+    const [expected] = rows(await reads.load(request), request, features, [], reader);
+    expect(expected).not.toBeNaN();
+    now += 1_001;
+    fails = true;
+    await reads.load(request);
+    // The author is here again, everybody's counts are not.
+    const partly = await reads.load(request);
+    expect(partly.degraded).toBe(true);
+    expect(partly.counts.author.present).toBe(1);
+    expect(rows(partly, request, features, [], reader)[0]).toBeNaN();
+    fails = false;
+    const whole = await reads.load(request);
+    expect(whole.degraded).toBe(false);
+    expect(rows(whole, request, features, [], reader)[0]).toBe(expected);
+  });
+
+  test("what stands in for an answer is what there was when Redis was asked, whoever is kept meanwhile", async () => {
+    let fails = false;
+    let now = 10_000;
+    const redis = failing((of) => fails && of.length === 256);
+    // Room for one post: keeping one throws out another.
+    const options = { entities: new Set(["post"] as const), cacheBytes: 1 };
+    const reads = new RedisFeatureReads(redis, () => now, options);
+    await reads.load({ userId: "1", postIds: ["7"], authorIds: [] });
+    now += 1_000;
+    fails = true;
+    // Everybody's counts, the viewer and 254 posts, then one post that is answered.
+    const postIds = Array.from({ length: 255 }, (_, i) => String(7 + i));
+    const loaded = await reads.load({ userId: "1", postIds, authorIds: [] });
+    expect(loaded.counts.post).toEqual({ present: 1, missing: 253, stale: 1, expired: 0 });
+    expect(loaded.get("post", "7")?.[0]).toBe(1);
+  });
 });
 
 /** The request of some viewer for all posts, at the moment of an event. */

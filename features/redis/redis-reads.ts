@@ -24,7 +24,7 @@ import {
 import { FeatureKeys } from "./feature-keys.ts";
 import { LoadedFeatures, READ_STATUSES, type ReadStatus } from "./loaded-features.ts";
 import { unpackValue } from "./packed-value.ts";
-import { putWanted, vectorOf, type Wanted } from "./wanted.ts";
+import { putWanted, type Wanted } from "./wanted.ts";
 
 export interface RedisReadsOptions {
   /** How long a copy counts as fresh: what a request reads is at most this much behind. */
@@ -45,8 +45,8 @@ const FRESH_MS = 1_000;
 const STALE_MS = 60_000;
 /** Some twenty times what a healthy Redis takes, and a small part of a request's deadline. */
 const TIMEOUT_MS = 100;
-/** Some 18,000 posts or 36,000 pairs, both ways; twelve entities of this. */
-const CACHE_BYTES = 24_000_000;
+/** Some 17,000 posts or 48,000 pairs, both ways; twelve entities of this, most of which have few keys. */
+const CACHE_BYTES = 32_000_000;
 /** A second attempt finds a slot that moved or a node that was promoted; more would outlast the request. */
 const ATTEMPTS = 2;
 
@@ -86,7 +86,7 @@ export class RedisFeatureReads {
   #copies: FeatureCopies;
   readonly #cacheBytes: number;
 
-  /** @param now the clock that the age of copies is told by */
+  /** @param now milliseconds that never go back: the age of copies is told by them */
   constructor(connection: RedisConnection, now: () => number, options: RedisReadsOptions = {}) {
     this.#groups = new RedisGroups(connection.client, ATTEMPTS);
     this.#keys = new FeatureKeys(connection.target.prefix);
@@ -142,6 +142,8 @@ export class RedisFeatureReads {
     if (first.length > 0) this.#needSecond(request, loaded, second);
     // Redis that did not answer the first time is not waited for again.
     await Promise.all([others, this.#fetch(second, loaded, answered)]);
+    // What everybody's rates are compared with may be missing: nobody else is to get what is made with that.
+    if (loaded.degraded) loaded.keepNothing();
     for (const entity of ENTITIES)
       for (const status of READ_STATUSES)
         this.counts[entity][status] += loaded.counts[entity][status];
@@ -256,11 +258,12 @@ export class RedisFeatureReads {
       wanted.push({
         entity,
         key,
-        earlier: copy,
+        earlier: copy?.vector,
+        earlierMs: copy?.fetchedMs ?? Number.NaN,
         post,
         author,
         pair: undefined,
-        behind: undefined,
+        pairAuthorId: undefined,
       });
     return copy?.vector;
   }
@@ -293,16 +296,16 @@ export class RedisFeatureReads {
     const key = pairKey(userId, authorId);
     const back = pairKey(authorId, userId);
     const entity = "user_author";
-    const earlier = copy;
+    const earlierMs = copy?.fetchedMs ?? Number.NaN;
+    const of = { entity, earlierMs, post: -1, author: undefined, pair } as const;
     wanted.push(
-      { entity, key, earlier, post: -1, author: undefined, pair, behind: undefined },
-      { entity, key: back, earlier, post: -1, author: undefined, pair, behind: authorId },
+      { ...of, key, earlier: pair.userAuthor, pairAuthorId: undefined },
+      { ...of, key: back, earlier: pair.authorUser, pairAuthorId: authorId },
     );
   }
 
   #isFresh({ fetchedMs }: FeatureCopy | PairCopy, { nowMs }: LoadedFeatures): boolean {
-    // Of a moment that is still to come where the clock was set back.
-    return Math.abs(nowMs - fetchedMs) < this.#options.freshMs;
+    return nowMs - fetchedMs < this.#options.freshMs;
   }
 
   /** False when there was no answer in time. */
@@ -322,13 +325,13 @@ export class RedisFeatureReads {
 
   /** An earlier copy stands in, unless it is too old. */
   #unanswered(wanted: Wanted, loaded: LoadedFeatures): void {
-    const { entity, earlier } = wanted;
+    const { entity, earlier, earlierMs } = wanted;
     loaded.degraded = true;
-    const fetchedMs = earlier?.fetchedMs ?? loaded.nowMs;
-    const ageMs = Math.abs(loaded.nowMs - fetchedMs);
-    const usable = earlier !== undefined && ageMs <= this.#options.staleMs;
-    putWanted(wanted, usable ? vectorOf(earlier, wanted) : undefined, loaded);
-    loaded.count(entity, usable ? "stale" : earlier ? "expired" : "missing", fetchedMs);
+    const none = Number.isNaN(earlierMs);
+    const usable = loaded.nowMs - earlierMs <= this.#options.staleMs;
+    putWanted(wanted, usable ? earlier : undefined, loaded);
+    const status = usable ? "stale" : none ? "missing" : "expired";
+    loaded.count(entity, status, none ? loaded.nowMs : earlierMs);
   }
 
   /** Undefined when there was no answer in time. */
@@ -354,14 +357,14 @@ function answered(
   loaded: LoadedFeatures,
   copies: FeatureCopies,
 ): void {
-  const { entity, key, pair, behind } = wanted;
+  const { entity, key, pair, pairAuthorId } = wanted;
   const { nowMs, asOfMs, userId } = loaded;
   const vector = value === null ? undefined : unpackValue(value, SLOTS[entity]);
   putWanted(wanted, vector, loaded);
   loaded.fresh(entity, vector, nowMs);
   if (entity !== "user_author") copies.keep(entity, key, vector, nowMs, asOfMs);
-  else if (pair !== undefined && behind !== undefined && before)
-    copies.keepPair(userId, behind, pair, nowMs);
+  else if (pair !== undefined && pairAuthorId !== undefined && before)
+    copies.keepPair(userId, pairAuthorId, pair, nowMs);
 }
 
 const NOTHING_BETWEEN: Between = { userAuthor: undefined, authorUser: undefined };

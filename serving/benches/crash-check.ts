@@ -77,6 +77,7 @@ async function opened(
       connection,
       owner: randomUUID(),
       wallMs: Date.now,
+      monotonicMs: () => performance.now(),
       onNotice: () => {},
       onLost: () => {},
       leaseTtlMs: LEASE_TTL_MS,

@@ -2,12 +2,13 @@ import { expect, test } from "vitest";
 import type { StoredPost } from "../../candidates/post-store.ts";
 import { applyEvent } from "../../features/engine.ts";
 import type { Entity, StateView, VectorCell } from "../../features/entities.ts";
+import { KeptRows } from "../../features/kept-rows.ts";
 import { MemoryState } from "../../features/memory-store.ts";
 import type { FeatureLoad } from "../../features/redis/redis-reads.ts";
 import { SMALL_WORLD_START_MS, smallWorld } from "../../features/small-world.fixture.ts";
 import type { Inference } from "../inference/inference.ts";
 import { tinyBundle } from "../inference/tiny-model.fixture.ts";
-import type { CandidateTable } from "../pipeline/candidate-table.ts";
+import { type CandidateTable, takeRows } from "../pipeline/candidate-table.ts";
 import { queryOf, tableOf } from "../pipeline/home.fixture.ts";
 import { featureMatrix, idMatrix } from "../pipeline/home-query.ts";
 import type { Hydrated } from "../pipeline/stages.ts";
@@ -139,4 +140,25 @@ test("state that lies elsewhere is fetched for the candidates, and gives the sam
   const { made: partly } = await hydrated(elsewhere(true));
   expect(partly.matrices).toEqual(here.matrices);
   expect(partly.failed).toEqual(new Uint8Array(table.n).fill(1));
+});
+
+test("what is kept of posts is taken for these posts, also behind others that have dropped out", async () => {
+  const from = takeRows(table, Int32Array.of(90, 3, 7));
+  const age = (made: Hydrated, row: number) =>
+    made.matrices?.[featureMatrix("heavy")]?.values[row * FEATURES.length] as number;
+  const { made: here } = await hydrated(state, from);
+  const { made } = await hydrated(
+    {
+      get: (entity, key) => state.get(entity, key),
+      load: async ({ postIds }) => ({
+        get: (entity, key) => state.get(entity, key),
+        degraded: false,
+        posts: postIds.map((id) => state.get("post", id)),
+        kept: postIds.map((_, i) => new KeptRows(nowMs + i * 3_600_000)),
+        authors: new Map(),
+      }),
+    },
+    from,
+  );
+  for (let row = 0; row < 3; row++) expect(age(made, row)).toBeCloseTo(age(here, row) + row, 3);
 });

@@ -44,6 +44,7 @@ test.skipIf(REDIS_MISSING)(
       connection,
       owner: "first",
       wallMs: () => NOW_MS,
+      monotonicMs: () => 0,
       onNotice: () => {},
       onLost: () => {},
     });

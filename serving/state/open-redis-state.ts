@@ -31,8 +31,10 @@ import { noteRedis } from "./redis-note.ts";
 import { rollEmbedded } from "./roll-embedded.ts";
 
 export interface RedisStateOptions extends LeaseOptions {
-  /** The machine's clock, epoch ms: what the age of fetched copies is told by. */
+  /** The machine's clock, epoch ms. */
   readonly wallMs: () => number;
+  /** Milliseconds that never go back: what the age of fetched copies is told by. */
+  readonly monotonicMs: () => number;
   /** Told why state is built anew, or what an acknowledgement is not worth. */
   readonly onNotice: (reason: string) => void;
   /** Told when the lease on the feature state is lost, or Redis has lost what is kept there: this process must end. */
@@ -117,7 +119,7 @@ export async function openRedisState(
     if (!lost) rmSync(lossPath(dir), { force: true });
     closers.push(forgetOtherLayouts(options, onNotice));
     const { featureTimeoutMs: timeoutMs } = options;
-    const reads = new RedisFeatureReads(connection, wallMs, {
+    const reads = new RedisFeatureReads(connection, options.monotonicMs, {
       ...(timeoutMs !== undefined && { timeoutMs }),
     });
     const usage = watchUsage((signal) => measureUsage(connection, { signal }));

@@ -26,7 +26,7 @@ export interface RedisPatience {
 export async function openSpace(
   { redisUrl, redisDown, redisReplicas }: Settings,
   dir: DataDir,
-  { wallMs }: Time,
+  { wallMs, monotonicMs }: Time,
   logger: Logger,
   opened: (() => unknown)[],
   { leaseTtlMs, featureTimeoutMs, spoolBatch }: RedisPatience,
@@ -62,6 +62,7 @@ export async function openSpace(
       ...(leaseTtlMs !== undefined && { leaseTtlMs }),
       ...(featureTimeoutMs !== undefined && { featureTimeoutMs }),
       wallMs,
+      monotonicMs,
       onNotice: (reason) => logger.warn({ reason }, "state on Redis"),
       onLost,
     });

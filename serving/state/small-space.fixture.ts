@@ -179,6 +179,7 @@ export async function running<T>(
             connection: redis,
             owner: randomUUID(),
             wallMs: () => 0,
+            monotonicMs: () => 0,
             onNotice: () => {},
             onLost: () => {},
             leaseTtlMs: LEASE_TTL_MS,
