@@ -24,7 +24,10 @@ export const WorldSettings = z.strictObject({
 });
 export type WorldSettings = z.infer<typeof WorldSettings>;
 
-/** `tiny` for tests, `demo` for the first start, `bench` for quality figures, `large` for throughput. */
+/**
+ * `tiny` for tests, `demo` for the first start, `bench` for quality figures, `wide` for retrieval among more than 50,000
+ * posts, `large` for throughput.
+ */
 export const PRESETS = {
   tiny: {
     users: 300,
@@ -50,6 +53,15 @@ export const PRESETS = {
     posts: 50_000,
     days: 4,
     pagesPerDay: 3.8,
+    maxPagesPerDay: 40,
+    popularityTail: 0.85,
+  },
+  wide: {
+    users: 12_500,
+    authors: 1_500,
+    posts: 130_000,
+    days: 4,
+    pagesPerDay: 1.8,
     maxPagesPerDay: 40,
     popularityTail: 0.85,
   },

@@ -13,6 +13,7 @@ import { type FeatureReport, featureReports } from "../evaluation/feature-report
 import { collectRequests, type FunnelReport } from "../evaluation/funnel.ts";
 import { type HeadReport, headReports } from "../evaluation/head-report.ts";
 import { type HeldOut, type HeldOutRange, walkHeldOut } from "../evaluation/held-out.ts";
+import { MomentRetrieval, type TowerSessions } from "../evaluation/moment-retrieval.ts";
 import { plotsPage } from "../evaluation/plots.ts";
 import { predictHeads } from "../evaluation/predict-rows.ts";
 import { createPredictor, type Predictor } from "../evaluation/predictor.ts";
@@ -227,17 +228,18 @@ async function walk(
   { light, heavy }: Models,
   world: ReturnType<typeof createWorldOf>,
 ): Promise<Walk> {
+  const towers =
+    world !== undefined && flags.retrievals > 0
+      ? await openTowers(flags.models ?? join(flags.data, "models"))
+      : undefined;
   const arms =
     world !== undefined && flags.requests > 0 && light && heavy
       ? await rankArms(
           world,
           { light: light.bundle, heavy: heavy.bundle },
           await loadPreset("world"),
+          towers && new MomentRetrieval(towers, flags.windowHours),
         )
-      : undefined;
-  const towers =
-    world !== undefined && flags.retrievals > 0
-      ? await openTowers(flags.models ?? join(flags.data, "models"))
       : undefined;
   const judge =
     world !== undefined && towers !== undefined
@@ -284,7 +286,7 @@ async function walk(
 /** Both towers, where there is a champion of them. */
 async function openTowers(
   dir: string,
-): Promise<{ version: string; user: TowerSession; post: TowerSession } | undefined> {
+): Promise<(TowerSessions & { readonly version: string }) | undefined> {
   const stageDir = join(dir, TWO_TOWER);
   if (!(await hasChampion(stageDir))) return undefined;
   const bundle = await readChampion(stageDir);

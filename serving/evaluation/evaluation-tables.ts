@@ -121,7 +121,7 @@ function retrievalTable({ users, relevant, posts, recall }: RetrievalReport): st
 
 function funnelTable(funnel: FunnelReport): string {
   const depths = NDCG_DEPTHS.map((k) => `ndcg@${k}`);
-  return `Gain share over ${funnel.requests} requests, ${funnel.candidates_per_request.toFixed(0)} merged candidates each (${funnel.in_network_per_request.toFixed(0)} in-network)\n${aligned(
+  return `Gain share over ${funnel.requests} requests, ${funnel.candidates_per_request.toFixed(0)} merged candidates each (${funnel.in_network_per_request.toFixed(0)} in-network, ${funnel.retrieved_per_request.toFixed(0)} retrieved)\n${aligned(
     [
       ["ranker", "gain share", ...depths],
       ...Object.entries(funnel.gain_share).map(([ranker, share]) => [

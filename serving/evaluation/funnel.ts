@@ -11,6 +11,8 @@ export interface FunnelReport {
   readonly requests: number;
   readonly candidates_per_request: number;
   readonly in_network_per_request: number;
+  /** Of the merged candidates, those of the two-tower source; 0 without towers. */
+  readonly retrieved_per_request: number;
   readonly gain_share: Readonly<Record<string, Interval>>;
   readonly full_of_visible_ceiling: Interval;
   /** How much of the heavy ranker's best the light one keeps where it cuts; null where it cut nowhere. */
@@ -33,6 +35,7 @@ export function collectRequests(arms: RankArms | undefined, wanted: number) {
   const kept: number[] = [];
   let candidates = 0;
   let inNetwork = 0;
+  let retrieved = 0;
   const onImpression: Parameters<typeof walkHeldOut>[4] = (event, moment) => {
     if (arms === undefined || requests.length >= wanted || judged.has(event.user_id))
       return undefined;
@@ -45,6 +48,7 @@ export function collectRequests(arms: RankArms | undefined, wanted: number) {
         everywhere.push({ user: everywhere.length, values: request.everywhere });
       candidates += request.candidates;
       inNetwork += request.inNetwork;
+      retrieved += request.retrieved;
       requests.push({ user: requests.length, values: request.values, ndcg: request.ndcg });
     });
   };
@@ -55,6 +59,7 @@ export function collectRequests(arms: RankArms | undefined, wanted: number) {
           requests: requests.length,
           candidates_per_request: candidates / requests.length,
           in_network_per_request: inNetwork / requests.length,
+          retrieved_per_request: retrieved / requests.length,
           gain_share: Object.fromEntries(gainShares(requests, options)),
           full_of_visible_ceiling: gainRatio(requests, "full", "visible", options),
           light_keeps: lightKeeps(kept, options),

@@ -7,10 +7,14 @@ import type { World } from "../../datasets/world/world.ts";
 import { createWorldOf } from "../../datasets/world/world-of.ts";
 import { readChampion } from "../../features/models/champion.ts";
 import { Replay } from "../../features/replay.ts";
+import { towersOf } from "../../features/tower-bundle.ts";
+import { tinyTowers } from "../inference/tiny-towers.fixture.ts";
+import { TowerSession } from "../inference/tower-session.ts";
 import { finallyDo, freshSpace } from "../space.fixture.ts";
 import { BroadcastState } from "../state/live-state.ts";
 import { loadPreset } from "../weights/presets.ts";
 import { type Moment, walkHeldOut } from "./held-out.ts";
+import { MomentRetrieval } from "./moment-retrieval.ts";
 import { type JudgedRequest, type RankArms, rankArms } from "./rank-arms.ts";
 
 /** How many people's first visit of the day is judged. */
@@ -20,20 +24,27 @@ let world: World;
 let arms: RankArms;
 const judged = new Map<string, JudgedRequest>();
 let again: JudgedRequest | undefined;
+/** With retrieval by untrained towers. */
+let withTowers: RankArms;
+const retrieved = new Map<string, JudgedRequest>();
 
 beforeAll(async () => {
   const space = await freshSpace();
   const manifest = readManifest(space);
   world = createWorldOf(manifest) as World;
-  arms = await rankArms(
-    world,
-    {
-      light: await readChampion(join(space, "models", "light")),
-      heavy: await readChampion(join(space, "models", "heavy")),
-    },
-    await loadPreset("world"),
-  );
+  const bundles = {
+    light: await readChampion(join(space, "models", "light")),
+    heavy: await readChampion(join(space, "models", "heavy")),
+  };
+  const weights = await loadPreset("world");
+  arms = await rankArms(world, bundles, weights);
   finallyDo(() => arms.close());
+  const { user, post } = towersOf(tinyTowers(3));
+  const towers = { user: await TowerSession.start(user), post: await TowerSession.start(post) };
+  finallyDo(() => towers.user.close());
+  finallyDo(() => towers.post.close());
+  withTowers = await rankArms(world, bundles, weights, new MomentRetrieval(towers, 48));
+  finallyDo(() => withTowers.close());
   const fromMs = manifest.held_out_from_ms as number;
   const asked = new Set<string>();
   const onImpression = (event: EventOf<"impression">, moment: Moment) => {
@@ -55,6 +66,7 @@ async function look({ user_id, time_ms }: EventOf<"impression">, moment: Moment)
   const request = await arms.judge(user_id, time_ms, moment, true);
   if (request === undefined) return;
   judged.set(user_id, request);
+  retrieved.set(user_id, (await withTowers.judge(user_id, time_ms, moment, true)) as JudgedRequest);
   if (again === undefined) again = await arms.judge(user_id, time_ms, moment, true);
 }
 
@@ -106,4 +118,19 @@ test("a moment with next to nothing to rank is not judged", async () => {
   const empty = { replay, broadcast: new BroadcastState(), viewers: new ViewerHistory() };
   const [user] = world.userIds;
   expect(await arms.judge(user as string, world.heldOutFromMs, empty)).toBeUndefined();
+});
+
+test("retrieval adds strangers' posts to the candidates, and more to choose from is worth more", () => {
+  const totals = { candidates: 0, oracle: 0 };
+  for (const [userId, without] of judged) {
+    const request = retrieved.get(userId) as JudgedRequest;
+    expect(without.retrieved).toBe(0);
+    expect(request.retrieved).toBeGreaterThan(0);
+    // Reposts of what was retrieved are left out.
+    expect(request.inNetwork).toBeLessThanOrEqual(without.inNetwork);
+    totals.candidates += request.candidates - without.candidates;
+    totals.oracle += value(request, "oracle") - value(without, "oracle");
+  }
+  expect(totals.candidates).toBeGreaterThan(100);
+  expect(totals.oracle).toBeGreaterThan(0);
 });

@@ -14,6 +14,7 @@ import { everywhere } from "./everywhere.ts";
 import { type RequestValues, SLATE_POSITIONS, slateValue } from "./gain-share.ts";
 import type { Moment } from "./held-out.ts";
 import { keptOfBest } from "./light-recall.ts";
+import type { MomentRetrieval } from "./moment-retrieval.ts";
 import { createPredictor, type Predictor } from "./predictor.ts";
 import { type RequestNdcg, slateNdcg } from "./slate-ndcg.ts";
 import { visibleValues } from "./visible-value.ts";
@@ -36,6 +37,8 @@ export interface RankArms {
 export interface JudgedRequest {
   readonly candidates: number;
   readonly inNetwork: number;
+  /** Brought by retrieval alone, or by it first. */
+  readonly retrieved: number;
   /** Share of the heavy ranker's best that the light one keeps of many candidates; see `keptOfBest`. */
   readonly kept: number | undefined;
   /** Values when every eligible post could be shown; only where asked for. */
@@ -50,10 +53,14 @@ const PLAIN = { diversity_floor: 1, out_of_network_factor: 1, in_network_reply_r
 const WIDE = { ...PLAIN, in_network_limit: 1200, popular_limit: 3000 };
 /** Components that drop for rank, not by rule: what they drop was a candidate all the same. */
 const RANKED_OUT = new Set([LIGHT_CUT, BELOW_PAGE, "conversation_dedup"]);
+/** Nobody waits for an answer here, and all posts may have to be embedded first. */
+const RETRIEVAL_TIMEOUT_MS = 600_000;
 /** Below this there is nothing to rank. */
 const LEAST_CANDIDATES = 20;
 
 /**
+ * @param retrieval what the two-tower source searches; without it there is none
+ *
  * The arms: `chronological` (newest first), `popularity` (decayed counts), `click_only` (the heavy model's click head),
  * `light` (weighted sum of the light model), `full` (the pipeline's page without diversity and out-of-network factors),
  * `as_served` (with them), `visible` (the oracle without what is hidden of posts), `oracle`.
@@ -62,6 +69,7 @@ export async function rankArms(
   world: World,
   bundles: { light: Bundle; heavy: Bundle },
   weights: Weights,
+  retrieval?: MomentRetrieval,
 ): Promise<RankArms> {
   const options = { workers: 1 };
   const pools = {
@@ -84,7 +92,7 @@ export async function rankArms(
     { replay, broadcast }: Moment,
     userId: string,
     timeMs: number,
-    merged: ReturnType<typeof mergedOf>,
+    merged: Pick<ReturnType<typeof mergedOf>, "postIds" | "authorIds">,
   ): Promise<number | undefined> => {
     const gates = gatesOf(broadcast, userId, merged.postIds, merged.authorIds);
     const sums = async (predictor: Predictor): Promise<Float64Array> => {
@@ -97,7 +105,12 @@ export async function rankArms(
   return {
     judge: async (userId, timeMs, moment, whole = false) => {
       const { replay, broadcast, viewers } = moment;
-      const pipeline = forYou(broadcast, replay.state, []);
+      const pipeline = forYou(
+        broadcast,
+        replay.state,
+        [],
+        retrieval && { vectors: retrieval.at(moment), timeoutMs: RETRIEVAL_TIMEOUT_MS },
+      );
       const run = (of: typeof plain) =>
         runPipeline(
           pipeline,
@@ -112,7 +125,7 @@ export async function rankArms(
           { signal: new AbortController().signal, now: () => performance.now() },
         );
       const full = await run(plain);
-      const { postIds, authorIds } = mergedOf(full);
+      const { postIds, authorIds, retrieved } = mergedOf(full);
       const n = postIds.length;
       if (n < LEAST_CANDIDATES) return undefined;
       const rowOf = new Map(postIds.map((id, row) => [id, row]));
@@ -150,6 +163,7 @@ export async function rankArms(
       return {
         candidates: n,
         inNetwork: gates.inNetwork.filter(Boolean).length,
+        retrieved,
         kept: whole ? await kept(moment, userId, timeMs, mergedOf(await run(wide))) : undefined,
         everywhere: whole
           ? everywhere(world, moment, userId, timeMs, postIds, page(full), trueValues)
@@ -171,6 +185,7 @@ export async function rankArms(
 function mergedOf({ record }: { readonly record: RequestRecord }): {
   postIds: string[];
   authorIds: string[];
+  retrieved: number;
 } {
   const { candidates, components } = record;
   const rows = Array.from(candidates.droppedBy.keys()).filter((i) => {
@@ -180,6 +195,9 @@ function mergedOf({ record }: { readonly record: RequestRecord }): {
   return {
     postIds: rows.map((i) => candidates.postIds[i] as string),
     authorIds: rows.map((i) => candidates.authorIds[i] as string),
+    retrieved: rows.filter(
+      (i) => candidates.sourceNames[candidates.source[i] as number] === "two_tower",
+    ).length,
   };
 }
 

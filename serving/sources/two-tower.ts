@@ -12,7 +12,7 @@ export const RETRIEVAL_TIMEOUT_MS = 40;
 const OVER_FETCH = 1.6;
 
 export interface Retrieval {
-  readonly vectors: PostVectors;
+  readonly vectors: Pick<PostVectors, "enabled" | "nearest">;
   readonly timeoutMs: number;
 }
 

@@ -388,7 +388,8 @@ export class PostVectors {
   };
 }
 
-const retrievable = (post: StoredPost | undefined): post is StoredPost =>
+/** Whether towers make vectors of the post: reposts are found by what they repost. */
+export const retrievable = (post: StoredPost | undefined): post is StoredPost =>
   post !== undefined && post.kind !== "repost";
 
 function isDue(post: StoredPost, madeAtMs: number, nowMs: number): boolean {
