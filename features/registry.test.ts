@@ -21,28 +21,13 @@ import {
   schemaHash,
   unknownFeatures,
 } from "./registry.ts";
+import { emptyContext } from "./row-context.ts";
 import { SMALL_WORLD_START_MS, smallWorld } from "./small-world.fixture.ts";
 
 const EMPTY: RowContext = {
+  ...emptyContext(),
   nowMs: SMALL_WORLD_START_MS,
-  surface: undefined,
-  global: undefined,
   priors: priorsOf(undefined),
-  user: undefined,
-  surfaceState: undefined,
-  userSurface: undefined,
-  authorKnown: false,
-  author: undefined,
-  post: undefined,
-  userAuthor: undefined,
-  authorUser: undefined,
-  userMedia: undefined,
-  topicCount: 0,
-  topicWeight: new Float64Array(TOPICS_PER_POST),
-  topics: [],
-  interests: undefined,
-  authorTopicsAt: 0,
-  userElsewhereAt: 0,
 };
 
 function priorsOf(global: Float64Array | undefined): Priors {
