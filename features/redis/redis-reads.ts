@@ -1,5 +1,4 @@
 import type { RedisConnection } from "../../datasets/storage/redis.ts";
-import { RedisGroups } from "../../datasets/storage/redis-groups.ts";
 import {
   ENTITIES,
   type Entity,
@@ -11,7 +10,6 @@ import {
 import { eachFollow } from "../families/follow-list.ts";
 import { isCreated, POST } from "../families/post-content.ts";
 import type { KeptRows } from "../kept-rows.ts";
-import { SLOTS } from "../registry.ts";
 import { INTEREST_OFFSETS } from "../row-context.ts";
 import type { AuthorVectors, Between } from "../shared-reads.ts";
 import {
@@ -21,10 +19,9 @@ import {
   type Single,
   type Vector,
 } from "./feature-copies.ts";
-import { FeatureKeys } from "./feature-keys.ts";
 import { LoadedFeatures, READ_STATUSES, type ReadStatus } from "./loaded-features.ts";
-import { unpackValue } from "./packed-value.ts";
-import { putWanted, type Wanted } from "./wanted.ts";
+import type { Wanted } from "./wanted.ts";
+import { WantedFetch } from "./wanted-fetch.ts";
 
 export interface RedisReadsOptions {
   /** How long a copy counts as fresh: what a request reads is at most this much behind. */
@@ -47,8 +44,6 @@ const STALE_MS = 60_000;
 const TIMEOUT_MS = 100;
 /** Some 17,000 posts or 48,000 pairs, both ways; twelve entities of this, most of which have few keys. */
 const CACHE_BYTES = 32_000_000;
-/** A second attempt finds a slot that moved or a node that was promoted; more would outlast the request. */
-const ATTEMPTS = 2;
 
 /** Who asks, and about what. */
 export interface FeatureLoad {
@@ -79,8 +74,7 @@ export class RedisFeatureReads {
     ]),
   ) as Readonly<Record<Entity, Record<ReadStatus, number>>>;
   readonly #followers: ((loaded: LoadedFeatures) => void)[] = [];
-  readonly #groups: RedisGroups;
-  readonly #keys: FeatureKeys;
+  readonly #fetch: WantedFetch;
   readonly #now: () => number;
   readonly #options: Required<Omit<RedisReadsOptions, "cacheBytes">>;
   #copies: FeatureCopies;
@@ -88,8 +82,6 @@ export class RedisFeatureReads {
 
   /** @param now milliseconds that never go back: the age of copies is told by them */
   constructor(connection: RedisConnection, now: () => number, options: RedisReadsOptions = {}) {
-    this.#groups = new RedisGroups(connection.client, ATTEMPTS);
-    this.#keys = new FeatureKeys(connection.target.prefix);
     this.#now = now;
     const { cacheBytes = CACHE_BYTES, ...others } = options;
     this.#options = {
@@ -99,6 +91,7 @@ export class RedisFeatureReads {
       entities: new Set(ENTITIES),
       ...others,
     };
+    this.#fetch = new WantedFetch(connection, this.#options);
     this.#cacheBytes = cacheBytes;
     this.#copies = new FeatureCopies(cacheBytes);
   }
@@ -123,7 +116,7 @@ export class RedisFeatureReads {
   async load(request: FeatureLoad): Promise<LoadedFeatures> {
     const loaded = new LoadedFeatures(request, this.#now());
     const first: Wanted[] = [];
-    const authors: Wanted[] = this.#groups.shared ? first : [];
+    const authors: Wanted[] = this.#fetch.shared ? first : [];
     const second: Wanted[] = [];
     this.#needFirst(request, loaded, first);
     this.#needAuthors(
@@ -134,14 +127,17 @@ export class RedisFeatureReads {
     );
     // Of what there is a copy, fresh or not, it is known what hangs on it: seldom is anything left for a second round.
     this.#needSecond(request, loaded, first);
-    const posts = this.#fetch(first, loaded, true);
+    const posts = this.#fetch.fetch(first, loaded, this.#copies);
     // On its way behind the posts: while it is, their topics are asked for. On a cluster keys of one slot share a command,
     // and half as many commands save more than that.
-    const others = authors === first ? posts : this.#fetch(authors, loaded, true);
+    const others = authors === first ? posts : this.#fetch.fetch(authors, loaded, this.#copies);
     const answered = await posts;
     if (first.length > 0) this.#needSecond(request, loaded, second);
     // Redis that did not answer the first time is not waited for again.
-    await Promise.all([others, this.#fetch(second, loaded, answered)]);
+    const rest = answered
+      ? this.#fetch.fetch(second, loaded, this.#copies)
+      : this.#fetch.standIn(second, loaded);
+    await Promise.all([others, rest]);
     // What everybody's rates are compared with may be missing: nobody else is to get what is made with that.
     if (loaded.degraded) loaded.keepNothing();
     for (const entity of ENTITIES)
@@ -297,77 +293,33 @@ export class RedisFeatureReads {
     const back = pairKey(authorId, userId);
     const entity = "user_author";
     const earlierMs = copy?.fetchedMs ?? Number.NaN;
-    const of = { entity, earlierMs, post: -1, author: undefined, pair } as const;
     wanted.push(
-      { ...of, key, earlier: pair.userAuthor, pairAuthorId: undefined },
-      { ...of, key: back, earlier: pair.authorUser, pairAuthorId: authorId },
+      {
+        entity,
+        key,
+        earlier: pair.userAuthor,
+        earlierMs,
+        post: -1,
+        author: undefined,
+        pair,
+        pairAuthorId: undefined,
+      },
+      {
+        entity,
+        key: back,
+        earlier: pair.authorUser,
+        earlierMs,
+        post: -1,
+        author: undefined,
+        pair,
+        pairAuthorId: authorId,
+      },
     );
   }
 
   #isFresh({ fetchedMs }: FeatureCopy | PairCopy, { nowMs }: LoadedFeatures): boolean {
     return nowMs - fetchedMs < this.#options.freshMs;
   }
-
-  /** False when there was no answer in time. */
-  async #fetch(wanted: readonly Wanted[], loaded: LoadedFeatures, ask: boolean): Promise<boolean> {
-    if (wanted.length === 0) return true;
-    // Those of now: what was asked before something was removed is not kept behind it.
-    const copies = this.#copies;
-    const values = ask ? await this.#values(wanted) : undefined;
-    for (let i = 0; i < wanted.length; i++) {
-      const each = wanted[i] as Wanted;
-      const value = values?.[i];
-      if (isAnswer(value)) answered(each, value, isAnswer(values?.[i - 1]), loaded, copies);
-      else this.#unanswered(each, loaded);
-    }
-    return values !== undefined;
-  }
-
-  /** An earlier copy stands in, unless it is too old. */
-  #unanswered(wanted: Wanted, loaded: LoadedFeatures): void {
-    const { entity, earlier, earlierMs } = wanted;
-    loaded.degraded = true;
-    const none = Number.isNaN(earlierMs);
-    const usable = loaded.nowMs - earlierMs <= this.#options.staleMs;
-    putWanted(wanted, usable ? earlier : undefined, loaded);
-    const status = usable ? "stale" : none ? "missing" : "expired";
-    loaded.count(entity, status, none ? loaded.nowMs : earlierMs);
-  }
-
-  /** Undefined when there was no answer in time. */
-  async #values(wanted: readonly Wanted[]): Promise<(Buffer | null | Error)[] | undefined> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<undefined>((resolve) => {
-      timer = setTimeout(() => resolve(undefined), this.#options.timeoutMs);
-    });
-    const keys = wanted.map(({ entity, key }) => this.#keys.of(entity, key));
-    try {
-      return await Promise.race([this.#groups.getAll(keys), late]);
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-}
-
-/** @param before whether what was wanted before it was answered too */
-function answered(
-  wanted: Wanted,
-  value: Buffer | null,
-  before: boolean,
-  loaded: LoadedFeatures,
-  copies: FeatureCopies,
-): void {
-  const { entity, key, pair, pairAuthorId } = wanted;
-  const { nowMs, asOfMs, userId } = loaded;
-  const vector = value === null ? undefined : unpackValue(value, SLOTS[entity]);
-  putWanted(wanted, vector, loaded);
-  loaded.fresh(entity, vector, nowMs);
-  if (entity !== "user_author") copies.keep(entity, key, vector, nowMs, asOfMs);
-  else if (pair !== undefined && pairAuthorId !== undefined && before)
-    copies.keepPair(userId, pairAuthorId, pair, nowMs);
 }
 
 const NOTHING_BETWEEN: Between = { userAuthor: undefined, authorUser: undefined };
-
-const isAnswer = (value: Buffer | null | Error | undefined): value is Buffer | null =>
-  value !== undefined && !(value instanceof Error);
