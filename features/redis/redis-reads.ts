@@ -293,6 +293,7 @@ export class RedisFeatureReads {
     const back = pairKey(authorId, userId);
     const entity = "user_author";
     const earlierMs = copy?.fetchedMs ?? Number.NaN;
+    // Written out: spread objects are made more slowly, and are of another shape.
     wanted.push(
       {
         entity,

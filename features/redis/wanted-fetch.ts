@@ -17,7 +17,7 @@ export class WantedFetch {
   readonly #timeoutMs: number;
   readonly #staleMs: number;
 
-  /** @param times how long an answer is waited for, and how old a stand-in may be */
+  /** @param options `timeoutMs`: how long an answer is waited for; `staleMs`: how old a stand-in may be */
   constructor(
     connection: RedisConnection,
     { timeoutMs, staleMs }: { readonly timeoutMs: number; readonly staleMs: number },
@@ -35,7 +35,7 @@ export class WantedFetch {
 
   /**
    * Puts what is wanted where the request looks, and keeps what was answered.
-   * @param copies those of now: what was asked before something was removed is not kept behind it
+   * @param copies those in use when asking: if others take their place meanwhile, the answer goes with the old ones
    * @returns false when there was no answer in time
    */
   async fetch(
@@ -54,7 +54,7 @@ export class WantedFetch {
     return values !== undefined;
   }
 
-  /** The same without asking. */
+  /** Puts stand-ins for all that is wanted, without asking. */
   standIn(wanted: readonly Wanted[], loaded: LoadedFeatures): void {
     for (const each of wanted) this.#unanswered(each, loaded);
   }

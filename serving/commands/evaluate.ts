@@ -17,7 +17,7 @@ import { MomentRetrieval, type TowerSessions } from "../evaluation/moment-retrie
 import { plotsPage } from "../evaluation/plots.ts";
 import { predictHeads } from "../evaluation/predict-rows.ts";
 import { createPredictor, type Predictor } from "../evaluation/predictor.ts";
-import { rankArms } from "../evaluation/rank-arms.ts";
+import { type RankArms, rankArms } from "../evaluation/rank-arms.ts";
 import { type SliceReport, sliceReports } from "../evaluation/slices.ts";
 import { TowerRecallJudge, type TowerRecallReport } from "../evaluation/tower-recall.ts";
 import { TowerSession } from "../inference/tower-session.ts";
@@ -54,6 +54,7 @@ interface EvaluateFlags {
   until?: string;
   requests: number;
   retrievals: number;
+  towers: boolean;
   windowHours: number;
   rounds: number;
   seed: number;
@@ -79,6 +80,7 @@ export function evaluateCommand(judgeRetrieval?: RetrievalJudge): Command {
     .option("--until <date>", "last day (its end) judged, or a moment")
     .option("--requests <n>", "simulated requests for the gain shares (worlds only)", whole, 1200)
     .option("--retrievals <n>", "simulated requests for retrieval (worlds only)", whole, 240)
+    .option("--no-towers", "rank without retrieved candidates, and leave out the towers' recall")
     .option("--window-hours <h>", "oldest posts that are to be retrieved", whole, 48)
     .option("--rounds <n>", "bootstrap resamples of each interval", whole, 200)
     .option("--seed <n>", "seed of resampling and permutation", whole, 1)
@@ -228,32 +230,29 @@ async function walk(
   { light, heavy }: Models,
   world: ReturnType<typeof createWorldOf>,
 ): Promise<Walk> {
-  const towers =
-    world !== undefined && flags.retrievals > 0
-      ? await openTowers(flags.models ?? join(flags.data, "models"))
-      : undefined;
-  const arms =
-    world !== undefined && flags.requests > 0 && light && heavy
-      ? await rankArms(
-          world,
-          { light: light.bundle, heavy: heavy.bundle },
-          await loadPreset("world"),
-          towers && new MomentRetrieval(towers, flags.windowHours),
-        )
-      : undefined;
-  const judge =
-    world !== undefined && towers !== undefined
-      ? new TowerRecallJudge(world, towers.user, towers.post, {
-          requests: flags.retrievals,
-          windowHours: flags.windowHours,
-          ...range,
-        })
-      : undefined;
+  let towers: Awaited<ReturnType<typeof openTowers>>;
+  let arms: RankArms | undefined;
+  let judge: TowerRecallJudge | undefined;
   const towerReport = async (): Promise<Evaluation["two_tower"]> => {
     const report = await judge?.report(flags);
     return report && towers ? { version: towers.version, ...report } : null;
   };
   try {
+    if (world !== undefined && flags.towers)
+      towers = await openTowers(flags.models ?? join(flags.data, "models"));
+    if (world !== undefined && flags.requests > 0 && light && heavy)
+      arms = await rankArms(
+        world,
+        { light: light.bundle, heavy: heavy.bundle },
+        await loadPreset("world"),
+        towers && new MomentRetrieval(towers),
+      );
+    if (world !== undefined && towers !== undefined && flags.retrievals > 0)
+      judge = new TowerRecallJudge(world, towers.user, towers.post, {
+        requests: flags.retrievals,
+        windowHours: flags.windowHours,
+        ...range,
+      });
     const funnel = collectRequests(arms, flags.requests);
     const surfaces: string[] = [];
     const heldOut = await walkHeldOut(

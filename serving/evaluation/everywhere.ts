@@ -2,13 +2,14 @@ import { compareIds } from "../../datasets/ids.ts";
 import type { World } from "../../datasets/world/world.ts";
 import { WORLD_WEIGHTS } from "../../datasets/world/world-weights.ts";
 import { PARAMS } from "../params.ts";
+import { retrievable } from "../state/post-vectors.ts";
 import { type RequestValues, slateValue } from "./gain-share.ts";
 import type { Moment } from "./held-out.ts";
 import { visibleValues } from "./visible-value.ts";
 
 /**
  * What slates are worth when not the merged candidates but every eligible post could be shown: the merged ones and all
- * unseen original posts by strangers of the last `max_age_hours`. `full` is the pipeline's page, `merged_oracle` the best of
+ * unseen posts and replies by strangers of the last `max_age_hours`. `full` is the pipeline's page, `merged_oracle` the best of
  * what the sources brought: what it lacks of `oracle` was lost before ranking.
  * @param merged the candidates' ids, `page` rows of them, `values` their true values
  */
@@ -29,7 +30,7 @@ export function everywhere(
   const known = new Set(merged);
   for (const post of posts.values()) {
     const { postId, authorId, createdAtMs } = post;
-    if (post.kind !== "original" || createdAtMs < oldestMs || createdAtMs > timeMs) continue;
+    if (!retrievable(post) || createdAtMs < oldestMs || createdAtMs > timeMs) continue;
     if (known.has(postId) || followed.has(authorId) || authorId === userId) continue;
     if (seen.has(postId) || viewers.isHidden(userId, authorId)) continue;
     ids.push(postId);

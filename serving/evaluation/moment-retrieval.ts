@@ -5,12 +5,8 @@ import { TowerReader } from "../../features/tower-reader.ts";
 import { TowerRows } from "../../features/tower-rows.ts";
 import type { TowerSession } from "../inference/tower-session.ts";
 import type { Retrieval } from "../sources/two-tower.ts";
-import { retrievable } from "../state/post-vectors.ts";
+import { isDue, retrievable, WINDOW_MS } from "../state/post-vectors.ts";
 import type { Moment } from "./held-out.ts";
-
-const HOUR_MS = 3_600_000;
-/** All vectors are made anew this often. */
-const EVERY_MS = 2 * HOUR_MS;
 
 /** Both towers, as they are run. */
 export interface TowerSessions {
@@ -18,28 +14,22 @@ export interface TowerSessions {
   readonly post: TowerSession;
 }
 
-interface Embedded {
-  readonly postIds: readonly string[];
-  /** [posts, dimension]. */
-  readonly vectors: Float32Array;
+interface Made {
+  readonly vector: Float32Array;
+  readonly atMs: number;
 }
 
 /**
- * What the two-tower source finds at moments of a walk, which must not go back: the exact nearest of all posts of the window.
- * Vectors are at most two hours old, those of posts written since are made when they are first looked for; a server makes a
- * vector anew as its post ages, at twice a young post's age, and searches an index that misses one in some thousand.
+ * What the two-tower source finds at moments of a walk: the exact nearest of the posts that a server's index would hold then.
+ * A post's vector is made when it is first looked for, and anew when a server would make it anew, at the next look.
  */
 export class MomentRetrieval {
   readonly #towers: TowerSessions;
-  readonly #windowMs: number;
   readonly #reader = new TowerReader();
-  readonly #known = new Set<string>();
-  #embedded: Embedded[] = [];
-  #nextMs = Number.NEGATIVE_INFINITY;
+  readonly #made = new Map<string, Made>();
 
-  constructor(towers: TowerSessions, windowHours: number) {
+  constructor(towers: TowerSessions) {
     this.#towers = towers;
-    this.#windowMs = windowHours * HOUR_MS;
   }
 
   /** As the source asks a server for it. */
@@ -51,42 +41,42 @@ export class MomentRetrieval {
   }
 
   async #nearest(moment: Moment, userId: string, nowMs: number, k: number): Promise<Neighbours> {
-    await this.#embed(moment, nowMs);
+    const ids = await this.#held(moment, nowMs);
     const users = new TowerRows(USER_TOWER, 1);
     this.#reader.user(moment.replay.state, userId, nowMs, users);
     const query = await this.#towers.user.run(users);
     const nearest = new Nearest(k);
-    const ids: string[] = [];
-    for (const { postIds, vectors } of this.#embedded)
-      for (let i = 0; i < postIds.length; i++) {
-        let dot = 0;
-        for (let j = 0; j < query.length; j++)
-          dot += (vectors[i * query.length + j] as number) * (query[j] as number);
-        nearest.push(ids.length, dot);
-        ids.push(postIds[i] as string);
-      }
+    for (let i = 0; i < ids.length; i++) {
+      const { vector } = this.#made.get(ids[i] as string) as Made;
+      let dot = 0;
+      for (let j = 0; j < query.length; j++) dot += (vector[j] as number) * (query[j] as number);
+      nearest.push(i, dot);
+    }
     const { items, scores } = nearest.sorted();
     return { ids: Array.from(items, (i) => ids[i] as string), scores };
   }
 
-  async #embed({ broadcast, replay }: Moment, nowMs: number): Promise<void> {
-    if (nowMs >= this.#nextMs) {
-      this.#nextMs = nowMs + EVERY_MS;
-      this.#known.clear();
-      this.#embedded = [];
-    }
+  /** The posts of the window, each with its vector made. */
+  async #held({ broadcast, replay }: Moment, nowMs: number): Promise<string[]> {
+    const held: string[] = [];
+    const due: string[] = [];
     const rows = new TowerRows(POST_TOWER);
-    const postIds: string[] = [];
     this.#reader.begin(replay.state, nowMs);
     for (const post of broadcast.posts.values()) {
       const { postId, authorId, createdAtMs } = post;
-      if (this.#known.has(postId) || createdAtMs < nowMs - this.#windowMs) continue;
-      if (!retrievable(post)) continue;
-      this.#known.add(postId);
-      postIds.push(postId);
+      if (!retrievable(post) || createdAtMs < nowMs - WINDOW_MS) continue;
+      held.push(postId);
+      const made = this.#made.get(postId);
+      if (made !== undefined && !isDue(post, made.atMs, nowMs)) continue;
+      due.push(postId);
       this.#reader.post(replay.state, postId, authorId, rows);
     }
-    if (postIds.length > 0)
-      this.#embedded.push({ postIds, vectors: await this.#towers.post.run(rows) });
+    if (due.length === 0) return held;
+    const vectors = await this.#towers.post.run(rows);
+    const d = vectors.length / due.length;
+    due.forEach((postId, i) => {
+      this.#made.set(postId, { vector: vectors.slice(i * d, (i + 1) * d), atMs: nowMs });
+    });
+    return held;
   }
 }

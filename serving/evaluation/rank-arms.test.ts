@@ -24,8 +24,11 @@ let world: World;
 let arms: RankArms;
 const judged = new Map<string, JudgedRequest>();
 let again: JudgedRequest | undefined;
+/** What judging with towers that are closed comes to. */
+let broken: unknown;
 /** With retrieval by untrained towers. */
 let withTowers: RankArms;
+let closedArms: RankArms;
 const retrieved = new Map<string, JudgedRequest>();
 
 beforeAll(async () => {
@@ -43,8 +46,13 @@ beforeAll(async () => {
   const towers = { user: await TowerSession.start(user), post: await TowerSession.start(post) };
   finallyDo(() => towers.user.close());
   finallyDo(() => towers.post.close());
-  withTowers = await rankArms(world, bundles, weights, new MomentRetrieval(towers, 48));
+  withTowers = await rankArms(world, bundles, weights, new MomentRetrieval(towers));
   finallyDo(() => withTowers.close());
+  const closed = { user: await TowerSession.start(user), post: await TowerSession.start(post) };
+  await closed.user.close();
+  await closed.post.close();
+  closedArms = await rankArms(world, bundles, weights, new MomentRetrieval(closed));
+  finallyDo(() => closedArms.close());
   const fromMs = manifest.held_out_from_ms as number;
   const asked = new Set<string>();
   const onImpression = (event: EventOf<"impression">, moment: Moment) => {
@@ -67,6 +75,8 @@ async function look({ user_id, time_ms }: EventOf<"impression">, moment: Moment)
   if (request === undefined) return;
   judged.set(user_id, request);
   retrieved.set(user_id, (await withTowers.judge(user_id, time_ms, moment, true)) as JudgedRequest);
+  if (again === undefined)
+    broken = await closedArms.judge(user_id, time_ms, moment).catch((error) => error);
   if (again === undefined) again = await arms.judge(user_id, time_ms, moment, true);
 }
 
@@ -130,7 +140,14 @@ test("retrieval adds strangers' posts to the candidates, and more to choose from
     expect(request.inNetwork).toBeLessThanOrEqual(without.inNetwork);
     totals.candidates += request.candidates - without.candidates;
     totals.oracle += value(request, "oracle") - value(without, "oracle");
+    // Whatever was retrieved, the same posts could have been shown, but for reposts.
+    const [all, allWithout] = [request, without].map(({ everywhere }) => everywhere?.get("oracle"));
+    expect(all).toBeCloseTo(allWithout as number, 1);
   }
   expect(totals.candidates).toBeGreaterThan(100);
   expect(totals.oracle).toBeGreaterThan(0);
+});
+
+test("a source that fails ends the evaluation and is named", () => {
+  expect(String(broken)).toMatch(/two_tower, in an evaluation/);
 });

@@ -2,6 +2,7 @@ import { HEAD_BY_NAME } from "../../datasets/heads.ts";
 import { compareIds } from "../../datasets/ids.ts";
 import type { World } from "../../datasets/world/world.ts";
 import { WORLD_WEIGHTS } from "../../datasets/world/world-weights.ts";
+import { RoostError } from "../../errors.ts";
 import type { Bundle } from "../../features/bundle.ts";
 import { InferencePool } from "../inference/inference-pool.ts";
 import { type HomeQuery, homeQuery } from "../pipeline/home-query.ts";
@@ -37,7 +38,7 @@ export interface RankArms {
 export interface JudgedRequest {
   readonly candidates: number;
   readonly inNetwork: number;
-  /** Brought by retrieval alone, or by it first. */
+  /** Brought by retrieval, whoever else brought them too. */
   readonly retrieved: number;
   /** Share of the heavy ranker's best that the light one keeps of many candidates; see `keptOfBest`. */
   readonly kept: number | undefined;
@@ -49,7 +50,7 @@ export interface JudgedRequest {
 
 /** Parameters that leave the plain value: the multipliers trade value for variety and are judged apart. */
 const PLAIN = { diversity_floor: 1, out_of_network_factor: 1, in_network_reply_repost_factor: 1 };
-/** Candidates as many as the funnel is made for: the light ranker then cuts some 3,000. */
+/** Candidates as many as the funnel is made for, beside those of retrieval: the light ranker then cuts some 3,000. */
 const WIDE = { ...PLAIN, in_network_limit: 1200, popular_limit: 3000 };
 /** Components that drop for rank, not by rule: what they drop was a candidate all the same. */
 const RANKED_OUT = new Set([LIGHT_CUT, BELOW_PAGE, "conversation_dedup"]);
@@ -59,11 +60,10 @@ const RETRIEVAL_TIMEOUT_MS = 600_000;
 const LEAST_CANDIDATES = 20;
 
 /**
- * @param retrieval what the two-tower source searches; without it there is none
- *
  * The arms: `chronological` (newest first), `popularity` (decayed counts), `click_only` (the heavy model's click head),
  * `light` (weighted sum of the light model), `full` (the pipeline's page without diversity and out-of-network factors),
  * `as_served` (with them), `visible` (the oracle without what is hidden of posts), `oracle`.
+ * @param retrieval what the two-tower source searches; without it there is none
  */
 export async function rankArms(
   world: World,
@@ -111,8 +111,8 @@ export async function rankArms(
         [],
         retrieval && { vectors: retrieval.at(moment), timeoutMs: RETRIEVAL_TIMEOUT_MS },
       );
-      const run = (of: typeof plain) =>
-        runPipeline(
+      const run = async (of: typeof plain) => {
+        const ranked = await runPipeline(
           pipeline,
           homeQuery({
             requestId: `${userId}@${timeMs}`,
@@ -124,6 +124,16 @@ export async function rankArms(
           }),
           { signal: new AbortController().signal, now: () => performance.now() },
         );
+        // A server degrades; a figure must not.
+        const [failure] = ranked.record.failures;
+        if (failure !== undefined)
+          throw new RoostError(
+            "COMPONENT_FAILED",
+            `${failure.component}, in an evaluation: ${failure.detail}`,
+            failure.error,
+          );
+        return ranked;
+      };
       const full = await run(plain);
       const { postIds, authorIds, retrieved } = mergedOf(full);
       const n = postIds.length;

@@ -24,7 +24,7 @@ const NOBODY = "0";
 /** The user tower reads a viewer's taste for each kind of media. */
 const MEDIA = MEDIA_KINDS.map((_, kind) => kind);
 /** Posts older than this are not retrieved; the post store forgets them then too. */
-const WINDOW_MS = 48 * 3_600_000;
+export const WINDOW_MS = 48 * 3_600_000;
 /** A vector is made anew when the post's age has grown by half since, and by this at the least. */
 const AGE_GROWTH = 1.5;
 const LEAST_WAIT_MS = 600_000;
@@ -392,7 +392,8 @@ export class PostVectors {
 export const retrievable = (post: StoredPost | undefined): post is StoredPost =>
   post !== undefined && post.kind !== "repost";
 
-function isDue(post: StoredPost, madeAtMs: number, nowMs: number): boolean {
+/** Whether a post's vector, made then, is to be made anew: soon for young posts, ever later for old ones. */
+export function isDue(post: StoredPost, madeAtMs: number, nowMs: number): boolean {
   const then = Math.max(0, madeAtMs - post.createdAtMs);
   return nowMs - post.createdAtMs >= AGE_GROWTH * then + LEAST_WAIT_MS;
 }
