@@ -145,3 +145,24 @@ test("each reader keeps its own columns, of some of the posts too", () => {
     for (const reader of readers)
       expect(rowsAt(NOW, reader, true)).toEqual(rowsAt(NOW, reader, false));
 });
+
+test("a reader looks at nothing of the requests before", () => {
+  const reader = new FeatureReader(FEATURE_NAMES, []);
+  let looks = 0;
+  class Watched extends Float64Array {
+    override get length(): number {
+      looks++;
+      return super.length;
+    }
+  }
+  const read = (post: Float64Array): void => {
+    reader.begin(state, { userId: "1", nowMs: NOW, surface: "home" });
+    reader.rows([post], ["2"], new Float32Array(FEATURE_NAMES.length), new Uint32Array(0), 0, 1);
+  };
+  const post = state.get("post", "1003") as Float64Array;
+  read(new Watched(post));
+  expect(looks).toBeGreaterThan(0);
+  looks = 0;
+  read(post);
+  expect(looks).toBe(0);
+});

@@ -170,6 +170,7 @@ export class FeatureReader {
           row,
           kept[row],
         );
+      this.#forgetMet();
     }
   }
 
