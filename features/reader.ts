@@ -1,4 +1,5 @@
 import { hash32 } from "../datasets/random.ts";
+import { type AuthorRow, AuthorRows } from "./author-rows.ts";
 import { type Entity, GLOBAL_KEY, pairKey, type StateView, TOPICS_PER_POST } from "./entities.ts";
 import { loadPriors } from "./families/global.ts";
 import { isCreated, POST } from "./families/post-content.ts";
@@ -40,13 +41,10 @@ export class FeatureReader {
   readonly #requestRow: Float32Array;
   readonly #authorHash = new Map<string, number>();
   readonly #surfaceHash = new Map<string, number>();
-  /** What the request has met so far; `#authors` maps to places in `#authorRows`, which are used again. */
-  readonly #authors = new Map<string, number>();
-  readonly #authorRows: AuthorRow[] = [];
-  /** Of a block of rows: where each row's author is, and what will be read. */
+  /** What the request has met so far, as are topics and media below. */
+  readonly #authors: AuthorRows;
+  /** Of a block of rows: where each row's author is. */
   readonly #places = new Int32Array(ROWS_AT_ONCE);
-  readonly #met: (Float64Array | undefined)[] = [];
-  readonly #metRows: Float32Array[] = [];
   readonly #topics = new Map<number, TopicCell>();
   /** By kind of media, `UNKNOWN_MEDIA` for posts of which nothing is known. */
   readonly #media = new Map<number, Float32Array>();
@@ -69,6 +67,7 @@ export class FeatureReader {
     this.#readsPairs = this.#reads.has("user_author");
     this.#embedsAuthor = ids.includes("author");
     this.#steps = new StepRunner(this.#plan.widest);
+    this.#authors = new AuthorRows(features.length, (authorId) => this.#authorVectors(authorId));
     this.#mediaColumns = columnsOf(this.#plan.media);
     this.#looksAtPosts =
       ids.length + this.#plan.row.length + this.#plan.media.length > 0 || this.#readsTopics;
@@ -99,9 +98,6 @@ export class FeatureReader {
         ? view.get("user_surface", pairKey(request.userId, surface))
         : undefined;
     context.interests = this.#reads.has("user_follows") ? this.#interests() : undefined;
-    // Nothing of the viewer before is held.
-    for (let place = 0; place < this.#authors.size; place++)
-      (this.#authorRows[place] as AuthorRow).vectors = UNKNOWN_AUTHOR;
     this.#authors.clear();
     this.#topics.clear();
     this.#media.clear();
@@ -153,14 +149,25 @@ export class FeatureReader {
   ): void {
     for (let begin = from; begin < to; begin += ROWS_AT_ONCE) {
       const end = Math.min(to, begin + ROWS_AT_ONCE);
+      // What the block will read: vectors, and rows that were kept.
+      const vectors: (Float64Array | undefined)[] = [];
+      const rows: Float32Array[] = [];
       for (let row = begin; row < end; row++) {
         const values = kept[row]?.find(this.#plan.post);
-        if (values !== undefined) this.#metRows.push(values);
-        if (values === undefined || this.#looksAtPosts) this.#met.push(posts[row]);
-        this.#places[row - begin] = this.#placeOf(authorIds[row]);
+        if (values !== undefined) rows.push(values);
+        if (values === undefined || this.#looksAtPosts) vectors.push(posts[row]);
+        const met = this.#authors.size;
+        const place = this.#authors.placeOf(authorIds[row]);
+        this.#places[row - begin] = place;
+        if (place < met) continue;
+        const author = this.#authors.at(place).vectors;
+        const authorValues = author.kept?.find(this.#plan.author);
+        if (authorValues === undefined) vectors.push(author.author);
+        else rows.push(authorValues);
+        if (author.pair !== undefined) vectors.push(author.pair.userAuthor);
       }
-      touch(this.#met);
-      touchRows(this.#metRows);
+      touch(vectors);
+      touchRows(rows);
       for (let row = begin; row < end; row++)
         this.#row(
           posts[row],
@@ -170,13 +177,7 @@ export class FeatureReader {
           row,
           kept[row],
         );
-      this.#forgetMet();
     }
-  }
-
-  #forgetMet(): void {
-    this.#met.length = 0;
-    this.#metRows.length = 0;
   }
 
   /** The same for a post whose vector is at hand; undefined when nothing is known of it. */
@@ -187,8 +188,7 @@ export class FeatureReader {
     idMatrix: Uint32Array,
     row: number,
   ): void {
-    this.#row(post, this.#placeOf(authorId), matrix, idMatrix, row, undefined);
-    this.#forgetMet();
+    this.#row(post, this.#authors.placeOf(authorId), matrix, idMatrix, row, undefined);
   }
 
   #row(
@@ -211,40 +211,10 @@ export class FeatureReader {
       idMatrix[row * this.ids.length + k] = this.#id(this.ids[k] as IdColumn, author);
   }
 
-  /** The author's place in `#authorRows`; what will be read of one that was not met before is noted. */
-  #placeOf(authorId: string | undefined): number {
-    const key = authorId ?? NO_AUTHOR;
-    const met = this.#authors.get(key);
-    if (met !== undefined) return met;
-    const place = this.#authors.size;
-    this.#authors.set(key, place);
-    let row = this.#authorRows[place];
-    if (row === undefined) {
-      // Written out: of an object that was spread the processor finds `values` by way of another.
-      row = {
-        id: undefined,
-        vectors: UNKNOWN_AUTHOR,
-        made: false,
-        hash: 0,
-        values: new Float32Array(this.features.length),
-      };
-      this.#authorRows.push(row);
-    }
-    const vectors = authorId === undefined ? UNKNOWN_AUTHOR : this.#authorVectors(authorId);
-    row.id = authorId;
-    row.vectors = vectors;
-    row.made = false;
-    const values = vectors.kept?.find(this.#plan.author);
-    if (values === undefined) this.#met.push(vectors.author);
-    else this.#metRows.push(values);
-    if (vectors.pair !== undefined) this.#met.push(vectors.pair.userAuthor);
-    return place;
-  }
-
   /** The request's and this author's values as a row; the author's vector is put into the context. */
   #loadAuthor(place: number): AuthorRow {
     const { context } = this.#steps;
-    const row = this.#authorRows[place] as AuthorRow;
+    const row = this.#authors.at(place);
     const { id, vectors } = row;
     context.authorKnown = id !== undefined;
     context.author = vectors.author;
@@ -354,22 +324,7 @@ export class FeatureReader {
 /** So many posts' vectors, of some 700 bytes each, stay in the processor's nearest cache while their rows are made. */
 export const ROWS_AT_ONCE = 64;
 const UNKNOWN_MEDIA = -1;
-/** Stands for an unknown author; no id is empty. */
-const NO_AUTHOR = "";
-
-const UNKNOWN_AUTHOR: AuthorVectors = { author: undefined, pair: undefined, kept: undefined };
 const NOTHING_KEPT: readonly KeptRows[] = [];
-
-interface AuthorRow {
-  id: string | undefined;
-  vectors: AuthorVectors;
-  /** Whether hash and values are this author's. */
-  made: boolean;
-  /** The id's hash where a model embeds it, else 0. */
-  hash: number;
-  /** Request and author features in their places [d]; the others hold nothing of use. */
-  readonly values: Float32Array;
-}
 
 /** Entities that a row reads through the post's topics. */
 const OF_TOPICS = ["topic", "user_topic", "user_follows"] as const;

@@ -25,8 +25,6 @@ export interface RedisConnection {
 }
 
 const DEFAULT_PORT = 6379;
-/** A server that does not say goodbye by then is left without. */
-const QUIT_MS = 2_000;
 const URL_FORM =
   "must be redis://[user:password@]host[:port][/db], rediss://… for TLS, or redis+cluster://host:port,host:port,… (rediss+cluster://…), with ?prefix=… and ?ca=FILE as wanted";
 const SHAPE =
@@ -148,12 +146,7 @@ export async function connectRedis(
     client,
     target,
     close: async () => {
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(new Error("no answer to QUIT")), QUIT_MS);
-      });
-      await Promise.race([client.quit(), late]).catch(() => client.disconnect());
-      clearTimeout(timer);
+      await client.quit().catch(() => client.disconnect());
     },
   };
 }

@@ -13,7 +13,7 @@ test("an answer that was overtaken by a later one does not take its place", () =
   copies.keep("post", "7", vector(1), 10);
   expect(copies.find("post", "7")).toMatchObject({ vector: vector(2), fetchedMs: 20 });
   copies.keep("post", "7", undefined, 30);
-  const posts = copies.findPosts(["8", "7"]);
+  const posts = copies.findAll("post", ["8", "7"]);
   expect(posts[0]).toBeUndefined();
   expect(posts[1]).toMatchObject({ vector: undefined, fetchedMs: 30 });
   copies.keepPair("1", "2", between(2), 20);
@@ -34,18 +34,18 @@ test("what was fetched longest ago leaves first, whoever was found in between", 
 test("a post in hand remembers its copy, as long as it is kept, and sees what is fetched later", () => {
   const copies = new FeatureCopies(1);
   const post: VectorHolder = {};
-  expect(found(copies.findPosts(["7"], [post]))).toEqual([undefined]);
+  expect(found(copies.findAll("post", ["7"], [post]))).toEqual([undefined]);
   copies.keep("post", "7", vector(1), 10);
-  expect(found(copies.findPosts(["7"], [post]))).toEqual([1]);
+  expect(found(copies.findAll("post", ["7"], [post]))).toEqual([1]);
   // Not looked up any more: else nothing would be found under this key.
-  expect(found(copies.findPosts(["not 7"], [post]))).toEqual([1]);
+  expect(found(copies.findAll("post", ["not 7"], [post]))).toEqual([1]);
   copies.keep("post", "7", vector(2), 20);
-  expect(found(copies.findPosts(["not 7"], [post]))).toEqual([2]);
+  expect(found(copies.findAll("post", ["not 7"], [post]))).toEqual([2]);
   copies.keep("post", "8", vector(3), 30);
   expect(post.vectorCell?.vector).toBeUndefined();
-  expect(found(copies.findPosts(["7"], [post]))).toEqual([undefined]);
+  expect(found(copies.findAll("post", ["7"], [post]))).toEqual([undefined]);
   copies.keep("post", "7", vector(4), 40);
-  expect(found(copies.findPosts(["7"], [post]))).toEqual([4]);
+  expect(found(copies.findAll("post", ["7"], [post]))).toEqual([4]);
 });
 
 test("a post in hand is looked up where another cache, or another store, had it before", () => {
@@ -53,8 +53,8 @@ test("a post in hand is looked up where another cache, or another store, had it 
   one.keep("post", "7", vector(1), 10);
   other.keep("post", "7", vector(2), 10);
   const post: VectorHolder = { vectorCell: { vector: vector(0) } };
-  expect(found(one.findPosts(["7"], [post]))).toEqual([1]);
-  expect(found(other.findPosts(["7"], [post]))).toEqual([2]);
+  expect(found(one.findAll("post", ["7"], [post]))).toEqual([1]);
+  expect(found(other.findAll("post", ["7"], [post]))).toEqual([2]);
 });
 
 test("a pair remembers its author's copy likewise", () => {
@@ -62,10 +62,10 @@ test("a pair remembers its author's copy likewise", () => {
   copies.keepPair("1", "2", between(1), 10);
   const pairs = copies.findPairs("1", ["2"]);
   copies.keep("author", "2", vector(1), 10);
-  expect(found(copies.findAuthors(["2"], pairs))).toEqual([1]);
-  expect(found(copies.findAuthors(["not 2"], pairs))).toEqual([1]);
+  expect(found(copies.findAll("author", ["2"], pairs))).toEqual([1]);
+  expect(found(copies.findAll("author", ["not 2"], pairs))).toEqual([1]);
   copies.keep("author", "3", vector(3), 20);
-  expect(found(copies.findAuthors(["2"], pairs))).toEqual([undefined]);
+  expect(found(copies.findAll("author", ["2"], pairs))).toEqual([undefined]);
 });
 
 test("pairs leave with all others of their viewer, the viewer fetched longest ago first", () => {
@@ -95,9 +95,9 @@ test("clearing empties the copies that somebody holds", () => {
   copies.keep("post", "7", vector(1), 10);
   copies.keepPair("1", "2", between(1), 10);
   const post: VectorHolder = {};
-  copies.findPosts(["7"], [post]);
+  copies.findAll("post", ["7"], [post]);
   copies.clear();
   expect(post.vectorCell?.vector).toBeUndefined();
-  expect(found(copies.findPosts(["7"], [post]))).toEqual([undefined]);
+  expect(found(copies.findAll("post", ["7"], [post]))).toEqual([undefined]);
   expect(copies.findPairs("1", ["2"])).toEqual([undefined]);
 });

@@ -39,12 +39,10 @@ export class FeatureCopy implements VectorCell {
   }
 }
 
-/** The same of both directions between a viewer and an author. */
-export interface PairCopy {
+/** The same of both directions between a viewer and an author; it remembers where the author's own copy is. */
+export interface PairCopy extends VectorHolder {
   between: Between;
   fetchedMs: number;
-  /** The author's own, so that it need not be looked up. */
-  author: FeatureCopy | undefined;
 }
 
 /** Entities that are kept one by one. */
@@ -90,19 +88,20 @@ export class FeatureCopies {
 
   /**
    * All are looked up before any is looked at: the processor then waits for many of them at once.
-   * @param inHand the posts themselves where the caller has them: each then remembers its copy and is not looked up again
+   * @param holders by key, where there are any: each then remembers the copy, and that is not looked up again
    */
-  findPosts(
-    postIds: readonly string[],
-    inHand?: readonly (VectorHolder | undefined)[],
+  findAll(
+    entity: Single,
+    keys: readonly string[],
+    holders?: readonly (VectorHolder | undefined)[],
   ): (FeatureCopy | undefined)[] {
-    const copies = this.#single.post;
-    return postIds.map((postId, i) => {
-      const post = inHand?.[i];
-      const held = post?.vectorCell;
+    const copies = this.#single[entity];
+    return keys.map((key, i) => {
+      const holder = holders?.[i];
+      const held = holder?.vectorCell;
       if (held !== undefined && this.#keeps(held)) return held;
-      const copy = copies.peek(postId);
-      if (post !== undefined) post.vectorCell = copy;
+      const copy = copies.peek(key);
+      if (holder !== undefined) holder.vectorCell = copy;
       return copy;
     });
   }
@@ -110,21 +109,6 @@ export class FeatureCopies {
   findPairs(userId: string, authorIds: readonly string[]): (PairCopy | undefined)[] {
     const pairs = this.#pairs.peek(userId)?.byAuthor;
     return authorIds.map((authorId) => pairs?.get(authorId));
-  }
-
-  /** @param pairs of one viewer with these authors: each then remembers the author's copy */
-  findAuthors(
-    authorIds: readonly string[],
-    pairs?: readonly (PairCopy | undefined)[],
-  ): (FeatureCopy | undefined)[] {
-    const copies = this.#single.author;
-    return authorIds.map((authorId, i) => {
-      const pair = pairs?.[i];
-      if (pair?.author !== undefined && this.#keeps(pair.author)) return pair.author;
-      const copy = copies.peek(authorId);
-      if (pair !== undefined) pair.author = copy;
-      return copy;
-    });
   }
 
   /** Keeps what was fetched, unless there is something newer. */
@@ -142,7 +126,7 @@ export class FeatureCopies {
       byAuthor = new Map<string, PairCopy>();
     const copy = byAuthor.get(authorId);
     if (copy === undefined) {
-      byAuthor.set(authorId, { between, fetchedMs, author: undefined });
+      byAuthor.set(authorId, { between, fetchedMs, vectorCell: undefined });
       // Another object, else the size that the cache counts for it would stay what it was.
       this.#pairs.set(userId, { byAuthor }, { size: byAuthor.size });
     } else if (fetchedMs >= copy.fetchedMs) {

@@ -163,7 +163,7 @@ export class RedisFeatureReads {
         if (loaded.meetsMedia(media))
           this.#need("user_media", pairKey(userId, String(media)), loaded, wanted);
     if (!entities.has("post")) return;
-    const copies = this.#copies.findPosts(postIds, inHand);
+    const copies = this.#copies.findAll("post", postIds, inHand);
     for (let i = 0; i < postIds.length; i++) {
       loaded.posts.push(this.#take("post", postIds[i] as string, copies[i], loaded, wanted, i));
       loaded.kept.push(this.#keptOf(copies[i], loaded));
@@ -189,7 +189,7 @@ export class RedisFeatureReads {
       met.push(author);
     }
     const between = pairs ? this.#copies.findPairs(userId, ids) : undefined;
-    const copies = this.#copies.findAuthors(ids, between);
+    const copies = this.#copies.findAll("author", ids, between);
     for (let i = 0; i < ids.length; i++) {
       const author = met[i] as AuthorVectors;
       author.author = this.#take("author", ids[i] as string, copies[i], loaded, wanted, -1, author);

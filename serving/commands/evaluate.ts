@@ -291,11 +291,17 @@ async function openTowers(
   const bundle = await readChampion(stageDir);
   const { user, post } = towersOf(bundle);
   const options = { threadsPerRun: 2 };
-  return {
-    version: bundle.manifest.version,
-    user: await TowerSession.start(user, options),
-    post: await TowerSession.start(post, options),
-  };
+  const opened = await TowerSession.start(user, options);
+  try {
+    return {
+      version: bundle.manifest.version,
+      user: opened,
+      post: await TowerSession.start(post, options),
+    };
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
 }
 
 type Models = Partial<Record<(typeof MODELS)[number], Predictor>>;
